@@ -1,0 +1,1180 @@
+/* jobsched 1.0: schema, functions, grants.
+ *
+ * The protocol (timers -> dispatches -> job_executions) is model-checked in test/model.  A statement that is one of the
+ * model's guards says so: "guard: NAME" is the mutant of test/model/mutants that fails without it.
+ *
+ * The script inserts no rows: a dump brings its own.  The first submit or register_worker makes them.
+ */
+\echo Use "CREATE EXTENSION jobsched" to load this file. \quit
+
+CREATE SCHEMA jobsched;
+COMMENT ON SCHEMA jobsched IS 'distributed job scheduler';
+
+/* ------------------------------------------------------------------ roles */
+
+DO $$
+DECLARE
+	r text;
+BEGIN
+	FOREACH r IN ARRAY ARRAY['jobsched_submitter', 'jobsched_worker', 'jobsched_viewer', 'jobsched_admin', 'jobsched_scheduler'] LOOP
+		IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = r) THEN
+			BEGIN
+				EXECUTE pg_catalog.format('CREATE ROLE %I NOLOGIN', r);
+			EXCEPTION WHEN duplicate_object OR unique_violation THEN
+				NULL;	/* another database made it in the same moment */
+			END;
+		END IF;
+	END LOOP;
+	IF NOT pg_catalog.pg_has_role('jobsched_admin', 'jobsched_submitter', 'MEMBER') THEN
+		GRANT jobsched_submitter TO jobsched_admin;
+	END IF;
+	IF NOT pg_catalog.pg_has_role('jobsched_admin', 'jobsched_viewer', 'MEMBER') THEN
+		GRANT jobsched_viewer TO jobsched_admin;
+	END IF;
+END $$;
+
+/* ----------------------------------------------------------------- tables */
+
+CREATE TABLE jobsched.jobs (
+	slot smallint NOT NULL,
+	id uuid NOT NULL,
+	priority smallint NOT NULL DEFAULT 0 CHECK (priority BETWEEN 0 AND 9),
+	max_retries smallint NOT NULL DEFAULT 3 CHECK (max_retries BETWEEN 0 AND 1000),
+	queue smallint NOT NULL,
+	created_at timestamptz NOT NULL DEFAULT now(),
+	name text NOT NULL,
+	frequency text NOT NULL CHECK (frequency IN ('once', 'cron')),
+	state text NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'paused', 'cancelled')),
+	owner text NOT NULL,
+	payload jsonb NOT NULL,
+	timeout interval,
+	retry_delay interval,
+	retry_delay_max interval,
+	expires_at timestamptz,
+	unique_key text,
+	PRIMARY KEY (id, slot)
+) PARTITION BY LIST (slot);
+
+CREATE TABLE jobsched.job_executions (
+	slot smallint NOT NULL,
+	attempt smallint NOT NULL,
+	final boolean NOT NULL,
+	job_id uuid NOT NULL,
+	worker_id uuid,
+	run_at timestamptz NOT NULL,
+	queued_at timestamptz,
+	started_at timestamptz,
+	finished_at timestamptz NOT NULL,
+	status text NOT NULL CHECK (status IN ('succeeded', 'failed', 'lost', 'cancelled', 'expired')),
+	reason text,
+	error text,
+	result_payload jsonb,
+	artifacts jsonb
+) PARTITION BY LIST (slot);
+
+/* The ring: no DDL ever happens while the scheduler runs, so all leaves are made here and are members of the extension. */
+DO $$
+DECLARE
+	base text;
+	i int;
+BEGIN
+	FOREACH base IN ARRAY ARRAY['jobs', 'job_executions'] LOOP
+		FOR i IN 0 .. 16 LOOP
+			EXECUTE pg_catalog.format('CREATE TABLE jobsched.%I PARTITION OF jobsched.%I FOR VALUES IN (%s)',
+				base || CASE i WHEN 16 THEN '_kept' ELSE '_' || i END, base, i);
+			EXECUTE pg_catalog.format('SELECT pg_catalog.pg_extension_config_dump(%L, '''')',
+				'jobsched.' || base || CASE i WHEN 16 THEN '_kept' ELSE '_' || i END);
+		END LOOP;
+	END LOOP;
+END $$;
+
+CREATE INDEX ON jobsched.job_executions (job_id);
+CREATE INDEX ON jobsched.job_executions (status, finished_at) WHERE final AND status IN ('failed', 'cancelled');
+
+CREATE TABLE jobsched.timers (
+	due_at timestamptz NOT NULL,
+	run_at timestamptz NOT NULL,
+	job_id uuid NOT NULL,
+	task integer NOT NULL,
+	attempt smallint NOT NULL DEFAULT 1,
+	failures smallint NOT NULL DEFAULT 0,
+	losses smallint NOT NULL DEFAULT 0,
+	priority smallint NOT NULL,
+	queue smallint NOT NULL,
+	segment smallint NOT NULL,
+	cron boolean NOT NULL DEFAULT false
+) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.05);
+CREATE INDEX timers_due ON jobsched.timers (queue, priority, due_at);
+CREATE INDEX timers_job ON jobsched.timers (job_id);
+
+/* Arrays of up to 64 runs stay inline (toast_tuple_target); room for the claim's new version on the same page. */
+CREATE TABLE jobsched.dispatches (
+	id uuid PRIMARY KEY,
+	worker uuid,
+	claim_token uuid,
+	queued_at timestamptz NOT NULL DEFAULT now(),
+	claimed_at timestamptz,
+	done bigint NOT NULL DEFAULT 0,
+	queue smallint NOT NULL,
+	priority smallint NOT NULL,
+	segment smallint NOT NULL,
+	status text NOT NULL DEFAULT 'queued' CHECK (status IN ('queued', 'claimed')),
+	job_ids uuid[] NOT NULL,
+	run_ats timestamptz[] NOT NULL,
+	attempts smallint[] NOT NULL,
+	failures smallint[] NOT NULL,
+	losses smallint[] NOT NULL
+) WITH (fillfactor = 50, toast_tuple_target = 8160, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
+
+CREATE TABLE jobsched.schedules (
+	job_id uuid PRIMARY KEY,
+	schedule_name text,
+	owner text NOT NULL,
+	cron text NOT NULL,
+	time_zone text NOT NULL,
+	last_run_at timestamptz,
+	UNIQUE (owner, schedule_name)
+) WITH (fillfactor = 80);
+
+CREATE TABLE jobsched.cron_ticks (
+	job_id uuid NOT NULL,
+	run_at timestamptz NOT NULL,
+	outcome text NOT NULL CHECK (outcome IN ('fired', 'skipped_overlap', 'skipped_paused', 'misfired', 'coalesced')),
+	decided_at timestamptz NOT NULL DEFAULT now(),
+	PRIMARY KEY (job_id, run_at)
+);
+
+CREATE TABLE jobsched.queues (
+	id smallint PRIMARY KEY,
+	name text NOT NULL UNIQUE,
+	paused boolean NOT NULL DEFAULT false,
+	dispatch_window integer CHECK (dispatch_window > 0),
+	created_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE jobsched.unique_keys (
+	owner text NOT NULL,
+	key text NOT NULL,
+	job_id uuid NOT NULL,
+	PRIMARY KEY (owner, key)
+);
+
+CREATE TABLE jobsched.workers (
+	id uuid PRIMARY KEY,
+	worker_id text NOT NULL,
+	queues text[] NOT NULL,
+	slots integer NOT NULL,
+	state text NOT NULL DEFAULT 'live' CHECK (state IN ('live', 'stopped')),
+	started_at timestamptz NOT NULL DEFAULT now(),
+	last_seen timestamptz NOT NULL,
+	load jsonb NOT NULL DEFAULT '{}',
+	info jsonb NOT NULL DEFAULT '{}'
+) WITH (fillfactor = 50);
+
+CREATE TABLE jobsched.ring (
+	slot smallint PRIMARY KEY CHECK (slot BETWEEN 0 AND 15),
+	opened_at timestamptz NOT NULL,
+	closed_at timestamptz
+);
+
+CREATE TABLE jobsched.cluster (
+	singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+	system_identifier text NOT NULL,
+	database oid NOT NULL,
+	adopted_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE UNLOGGED TABLE jobsched.progress (
+	job_id uuid NOT NULL,
+	run_at timestamptz NOT NULL,
+	attempt smallint NOT NULL,
+	percent real CHECK (percent BETWEEN 0 AND 100),
+	message text,
+	reported_at timestamptz NOT NULL DEFAULT now(),
+	PRIMARY KEY (job_id, run_at)
+);
+
+SELECT pg_catalog.pg_extension_config_dump('jobsched.' || t, '')
+FROM unnest(ARRAY['timers', 'dispatches', 'schedules', 'cron_ticks', 'queues', 'unique_keys', 'workers', 'ring', 'cluster', 'progress']) t;
+
+COMMENT ON TABLE jobsched.jobs IS 'what to run: one row a job, in a ring of slots (0..15, and 16 = kept)';
+COMMENT ON COLUMN jobsched.jobs.slot IS 'leaf: the slot named in the id, or 16 (jobs_kept: cron jobs and what outlives its slot)';
+COMMENT ON COLUMN jobsched.jobs.name IS 'task that workers run';
+COMMENT ON COLUMN jobsched.jobs.queue IS 'queues.id';
+COMMENT ON COLUMN jobsched.jobs.owner IS 'role the submitter acted as';
+COMMENT ON TABLE jobsched.job_executions IS 'one row an ended attempt; append-only, in the same ring as jobs';
+COMMENT ON COLUMN jobsched.job_executions.final IS 'true: the run ended with this attempt; false: it is tried again';
+COMMENT ON COLUMN jobsched.job_executions.run_at IS 'nominal time of the run; with job_id its name, and the idempotency key of its task';
+COMMENT ON COLUMN jobsched.job_executions.started_at IS 'when the task started; null if it never did, or if nobody knows (lost)';
+COMMENT ON COLUMN jobsched.job_executions.worker_id IS 'workers.id of the process that ran it';
+COMMENT ON TABLE jobsched.timers IS 'when a run is due; the only table that the due scan reads';
+COMMENT ON COLUMN jobsched.timers.task IS 'hash of the job''s name, so that a dispatch can be sized without reading jobs';
+COMMENT ON COLUMN jobsched.timers.segment IS 'hash of job_id, 0..127: the slices that schedulers share';
+COMMENT ON COLUMN jobsched.timers.cron IS 'true: the planned time of a cron job; promoting it plans the next one';
+COMMENT ON TABLE jobsched.dispatches IS 'up to 64 runs handed out together: one message; only work in flight';
+COMMENT ON COLUMN jobsched.dispatches.done IS 'bit n set: run n has ended or gone elsewhere';
+COMMENT ON TABLE jobsched.schedules IS 'the narrow part of a cron job, which each tick locks and updates';
+COMMENT ON COLUMN jobsched.schedules.last_run_at IS 'latest nominal time promoted; guards against planning a time twice';
+COMMENT ON TABLE jobsched.cron_ticks IS 'what became of each nominal time of a cron job';
+COMMENT ON TABLE jobsched.queues IS 'queues: each has a RabbitMQ queue of the same name';
+COMMENT ON COLUMN jobsched.queues.dispatch_window IS 'largest number of unclaimed dispatches; null: jobsched.dispatch_window';
+COMMENT ON TABLE jobsched.unique_keys IS 'unique_key of submit, by owner';
+COMMENT ON TABLE jobsched.workers IS 'one row a start of a worker process';
+COMMENT ON COLUMN jobsched.workers.worker_id IS 'label given by WORKER_ID; several processes may share it';
+COMMENT ON TABLE jobsched.ring IS 'slots of the ring that have been opened; the open one has no closed_at';
+COMMENT ON TABLE jobsched.cluster IS 'the system and database that this data belongs to; see adopt()';
+COMMENT ON TABLE jobsched.progress IS 'progress that running tasks report; unlogged';
+
+/* --------------------------------------------------------- functions in C */
+
+CREATE FUNCTION jobsched._uuid_v7(slot int) RETURNS uuid LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'js_uuid_v7';
+CREATE FUNCTION jobsched.slot_of(id uuid) RETURNS smallint LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'js_slot_of';
+CREATE FUNCTION jobsched.segment_of(id uuid) RETURNS smallint LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'js_segment_of';
+CREATE FUNCTION jobsched._task_hash(name text) RETURNS integer LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'js_task_hash';
+CREATE FUNCTION jobsched.caller() RETURNS text LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'js_caller';
+CREATE FUNCTION jobsched._wake(queue smallint, priority smallint, due timestamptz) RETURNS void LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'js_wake';
+CREATE FUNCTION jobsched._dequeued(queue smallint, n int) RETURNS void LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'js_dequeued';
+CREATE FUNCTION jobsched._system_identifier() RETURNS text LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'js_system_identifier';
+CREATE FUNCTION jobsched._preloaded() RETURNS boolean LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'js_preloaded';
+CREATE FUNCTION jobsched.worker_lease() RETURNS interval LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'js_worker_lease';
+CREATE FUNCTION jobsched._max_losses() RETURNS int LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'js_max_losses';
+CREATE FUNCTION jobsched._max_payload_bytes() RETURNS int LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'js_max_payload_bytes';
+CREATE FUNCTION jobsched._retry_delay() RETURNS interval LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'js_retry_delay';
+CREATE FUNCTION jobsched._retry_delay_max() RETURNS interval LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'js_retry_delay_max';
+CREATE FUNCTION jobsched._default_queue() RETURNS text LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'js_default_queue';
+CREATE FUNCTION jobsched._default_time_zone() RETURNS text LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'js_default_time_zone';
+CREATE FUNCTION jobsched.cron_next(expr text, after timestamptz DEFAULT now(), time_zone text DEFAULT NULL) RETURNS timestamptz
+	LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'js_cron_next';
+CREATE FUNCTION jobsched.scheduler_status(OUT database text, OUT slice int, OUT pid int, OUT state text, OUT broker text,
+	OUT started_at timestamptz, OUT next_wake timestamptz, OUT promoted bigint, OUT published bigint, OUT confirmed bigint,
+	OUT returned bigint, OUT republished bigint, OUT rescued bigint, OUT loops bigint) RETURNS SETOF record
+	LANGUAGE c VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'js_scheduler_status';
+
+COMMENT ON FUNCTION jobsched.slot_of(uuid) IS 'slot of the ring in which a job with this id was made (0..15)';
+COMMENT ON FUNCTION jobsched.segment_of(uuid) IS 'segment of a job (0..127): which scheduler process promotes it';
+COMMENT ON FUNCTION jobsched.caller() IS 'role the caller acts as: SET ROLE counts, SECURITY DEFINER functions in between do not';
+COMMENT ON FUNCTION jobsched.worker_lease() IS 'jobsched.worker_lease: how long a worker may go unheard before its runs are taken back';
+COMMENT ON FUNCTION jobsched.cron_next(text, timestamptz, text) IS
+	'first time strictly later than `after` that matches the cron expression, in whole seconds; JS001 names the field at fault';
+COMMENT ON FUNCTION jobsched.scheduler_status() IS
+	'scheduler processes of this server: state, broker connection, counters since their start; no row when the library is not preloaded';
+
+/* ---------------------------------------------------------- small helpers */
+
+CREATE FUNCTION jobsched._sees_all() RETURNS boolean LANGUAGE sql STABLE AS
+	$$ SELECT pg_catalog.pg_has_role(jobsched.caller()::name, 'jobsched_viewer', 'USAGE') $$;
+CREATE FUNCTION jobsched._manages_all() RETURNS boolean LANGUAGE sql STABLE AS
+	$$ SELECT pg_catalog.pg_has_role(jobsched.caller()::name, 'jobsched_admin', 'USAGE') $$;
+
+CREATE FUNCTION jobsched._open_slot() RETURNS smallint LANGUAGE sql STABLE AS
+	$$ SELECT coalesce((SELECT r.slot FROM jobsched.ring r WHERE r.closed_at IS NULL ORDER BY r.opened_at DESC LIMIT 1), 0::smallint) $$;
+
+CREATE FUNCTION jobsched.uuid_v7() RETURNS uuid LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+	$$ SELECT jobsched._uuid_v7(jobsched._open_slot()) $$;
+COMMENT ON FUNCTION jobsched.uuid_v7() IS 'a new id: UUIDv7 (RFC 9562) whose top four bits of rand_a are the open slot of the ring';
+
+CREATE FUNCTION jobsched._adopted() RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+	$$ SELECT EXISTS (SELECT FROM jobsched.cluster c
+		WHERE c.system_identifier = jobsched._system_identifier()
+		  AND c.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database())) $$;
+
+/* The first use of a new database claims it; a restored one brings its row along and is left alone. */
+CREATE FUNCTION jobsched._first_use() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	IF NOT EXISTS (SELECT FROM jobsched.cluster) THEN
+		INSERT INTO jobsched.cluster (system_identifier, database)
+		SELECT jobsched._system_identifier(), d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database()
+		ON CONFLICT DO NOTHING;
+	END IF;
+END $$;
+
+CREATE FUNCTION jobsched._invalid(field text, message text, hint text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	RAISE EXCEPTION USING ERRCODE = 'JS001', MESSAGE = message, HINT = hint, COLUMN = field;
+END $$;
+
+CREATE FUNCTION jobsched._unknown_job(id uuid) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	RAISE EXCEPTION USING ERRCODE = 'JS002', MESSAGE = format('job %s does not exist', id),
+		HINT = 'It may never have existed, belong to another role, or be older than the retention.';
+END $$;
+
+CREATE FUNCTION jobsched._queue_id(queue text) RETURNS smallint LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+	found_id smallint;
+BEGIN
+	LOOP
+		SELECT q.id INTO found_id FROM jobsched.queues q WHERE q.name = _queue_id.queue;
+		IF FOUND THEN
+			RETURN found_id;
+		END IF;
+		IF _queue_id.queue !~ '^[A-Za-z0-9_][A-Za-z0-9_.:-]{0,99}$' OR _queue_id.queue ~* '^amq\.' THEN
+			PERFORM jobsched._invalid('queue', format('queue: %L is not a queue name', left(_queue_id.queue, 200)),
+				'1 to 100 letters, digits, "_", ".", ":" or "-", the first a letter, digit or "_"; names that begin with "amq." are RabbitMQ''s.');
+		END IF;
+		INSERT INTO jobsched.queues (id, name)
+		SELECT coalesce(max(q.id), 0) + 1, _queue_id.queue FROM jobsched.queues q
+		ON CONFLICT DO NOTHING;
+	END LOOP;
+END $$;
+
+/* Delay before the attempt that follows failure number n (1..): base doubling to a limit, plus up to 10 % jitter. */
+CREATE FUNCTION jobsched._backoff(n int, base interval, most interval) RETURNS interval LANGUAGE sql VOLATILE AS
+	$$ SELECT least(coalesce(most, jobsched._retry_delay_max()),
+			coalesce(base, jobsched._retry_delay()) * power(2, least(n - 1, 30))) * (1 + random() * 0.1) $$;
+
+/* Bits 0..n-1. */
+CREATE FUNCTION jobsched._all_bits(n int) RETURNS bigint LANGUAGE sql IMMUTABLE AS
+	$$ SELECT CASE WHEN n >= 64 THEN -1::bigint ELSE (1::bigint << n) - 1 END $$;
+
+/* ----------------------------------------------------------------- submit */
+
+CREATE FUNCTION jobsched._submit(name text, payload jsonb, run_at timestamptz, cron text, time_zone text, queue text, priority int,
+	max_retries int, timeout interval, unique_key text, OUT id uuid, OUT created boolean) LANGUAGE plpgsql AS $$
+#variable_conflict use_variable
+DECLARE
+	who text := jobsched.caller();
+	queue_id smallint;
+	due timestamptz;
+	zone text;
+BEGIN
+	IF name IS NULL OR length(name) NOT BETWEEN 1 AND 255 OR name ~ '[[:cntrl:]]' THEN
+		PERFORM jobsched._invalid('name', CASE
+			WHEN name IS NULL THEN 'name: missing'
+			WHEN name = '' THEN 'name: empty'
+			WHEN length(name) > 255 THEN format('name: %s characters are too many', length(name))
+			ELSE format('name: %s contains a control character', to_json(name)) END,
+			'The task''s name has 1 to 255 characters, none of them a control character.');
+	END IF;
+	IF payload IS NULL OR jsonb_typeof(payload) NOT IN ('object', 'array', 'string') THEN
+		PERFORM jobsched._invalid('payload', format('payload: %s is not allowed', coalesce(payload::text, 'NULL')),
+			'The payload is a JSON object, array or string.');
+	END IF;
+	IF octet_length(payload::text) > jobsched._max_payload_bytes() THEN
+		PERFORM jobsched._invalid('payload', format('payload: %s bytes are too many, at most %s',
+			octet_length(payload::text), jobsched._max_payload_bytes()),
+			'Store large data elsewhere and submit a reference, or raise jobsched.max_payload_bytes.');
+	END IF;
+	IF priority IS NULL OR priority NOT BETWEEN 0 AND 9 THEN
+		PERFORM jobsched._invalid('priority', format('priority: %s is out of range 0..9', coalesce(priority::text, 'NULL')),
+			'9 goes first, 0 last.');
+	END IF;
+	IF max_retries IS NULL OR max_retries NOT BETWEEN 0 AND 1000 THEN
+		PERFORM jobsched._invalid('max_retries', format('max_retries: %s is out of range 0..1000', coalesce(max_retries::text, 'NULL')),
+			'The number of attempts after the first one; 0: the task is tried once.');
+	END IF;
+	IF timeout <= interval '0' OR timeout > interval '30 days' THEN
+		PERFORM jobsched._invalid('timeout', format('timeout: %s is out of range, more than 0 and at most 30 days', timeout),
+			'NULL: no time limit of its own.');
+	END IF;
+	IF unique_key IS NOT NULL AND (length(unique_key) NOT BETWEEN 1 AND 255 OR unique_key ~ '[[:cntrl:]]') THEN
+		PERFORM jobsched._invalid('unique_key', format('unique_key: %s is not allowed', to_json(left(unique_key, 300))),
+			'1 to 255 characters, none of them a control character.');
+	END IF;
+	IF run_at IS NOT NULL AND cron IS NOT NULL THEN
+		PERFORM jobsched._invalid('run_at', format('run_at: %s together with cron %L', run_at, cron),
+			'Give run_at for a job that runs once, or cron for one that recurs.');
+	END IF;
+	IF run_at IN ('infinity', '-infinity') THEN
+		PERFORM jobsched._invalid('run_at', format('run_at: %s is not a time', run_at), 'Give a finite time; NULL is now.');
+	END IF;
+	IF time_zone IS NOT NULL AND cron IS NULL THEN
+		PERFORM jobsched._invalid('time_zone', format('time_zone: %L without cron', time_zone),
+			'A time zone belongs to a cron expression; run_at carries its own offset.');
+	END IF;
+	IF cron IS NOT NULL THEN
+		zone := coalesce(time_zone, jobsched._default_time_zone());
+		due := jobsched.cron_next(cron, clock_timestamp(), zone);
+	ELSE
+		due := coalesce(run_at, clock_timestamp());
+	END IF;
+	PERFORM jobsched._first_use();
+	queue_id := jobsched._queue_id(coalesce(queue, jobsched._default_queue()));
+
+	id := jobsched._uuid_v7(jobsched._open_slot());
+	created := true;
+	IF unique_key IS NOT NULL THEN
+		LOOP
+			INSERT INTO jobsched.unique_keys (owner, key, job_id) VALUES (who, unique_key, id) ON CONFLICT DO NOTHING;
+			EXIT WHEN FOUND;
+			SELECT k.job_id INTO id FROM jobsched.unique_keys k WHERE k.owner = who AND k.key = unique_key;
+			IF FOUND THEN
+				created := false;
+				RETURN;
+			END IF;
+			id := jobsched._uuid_v7(jobsched._open_slot());
+		END LOOP;
+	END IF;
+
+	INSERT INTO jobsched.jobs (slot, id, name, payload, frequency, queue, priority, max_retries, timeout, unique_key, owner)
+	VALUES (CASE WHEN cron IS NULL THEN jobsched.slot_of(id) ELSE 16 END, id, name, payload,
+		CASE WHEN cron IS NULL THEN 'once' ELSE 'cron' END, queue_id, priority, max_retries, timeout, unique_key, who);
+	IF cron IS NOT NULL THEN
+		INSERT INTO jobsched.schedules (job_id, owner, cron, time_zone) VALUES (id, who, cron, zone);
+	END IF;
+	INSERT INTO jobsched.timers (due_at, run_at, job_id, task, priority, queue, segment, cron)
+	VALUES (due, due, id, jobsched._task_hash(name), priority, queue_id, jobsched.segment_of(id), cron IS NOT NULL);
+	PERFORM jobsched._wake(queue_id, priority::smallint, due);
+END $$;
+
+CREATE FUNCTION jobsched.submit(name text, payload jsonb DEFAULT '{}', run_at timestamptz DEFAULT NULL, cron text DEFAULT NULL,
+	time_zone text DEFAULT NULL, queue text DEFAULT NULL, priority int DEFAULT 0, max_retries int DEFAULT 3, timeout interval DEFAULT NULL,
+	unique_key text DEFAULT NULL) RETURNS uuid LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+	SELECT (jobsched._submit(name, payload, run_at, cron, time_zone, queue, priority, max_retries, timeout, unique_key)).id
+$$;
+COMMENT ON FUNCTION jobsched.submit(text, jsonb, timestamptz, text, text, text, int, int, interval, text) IS
+'Accepts a job, in the caller''s transaction; returns its id.
+name: the task, 1..255 characters. payload: JSON object, array or string, at most jobsched.max_payload_bytes.
+run_at: when to run it once (NULL: now); or cron: a cron expression, evaluated in time_zone (NULL: jobsched.time_zone).
+queue: NULL is jobsched.queue. priority 0..9, 9 first. max_retries 0..1000. timeout: of one attempt, NULL none.
+unique_key: the same key of the same owner gives the job that has it, and changes nothing.
+Errors: JS001 names the argument.';
+
+/* Types of the fields of a job in JSON; null counts as absent. */
+CREATE FUNCTION jobsched._check_fields(job jsonb, allowed jsonb, label text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	k text;
+	v jsonb;
+BEGIN
+	IF jsonb_typeof(job) IS DISTINCT FROM 'object' THEN
+		PERFORM jobsched._invalid(nullif(label, ''), format('%s: %s is not a JSON object', coalesce(nullif(label, ''), 'job'),
+			left(coalesce(job::text, 'NULL'), 100)), 'A job is a JSON object with at least the field "name".');
+	END IF;
+	FOR k, v IN SELECT * FROM jsonb_each(job) LOOP
+		IF NOT allowed ? k THEN
+			PERFORM jobsched._invalid(left(k, 200), format('%s%s: unknown field', label, left(k, 200)),
+				format('Known fields: %s.', (SELECT string_agg(a, ', ' ORDER BY a) FROM jsonb_object_keys(allowed) a)));
+		END IF;
+		IF jsonb_typeof(v) <> ALL (string_to_array(allowed ->> k, '|')) AND (jsonb_typeof(v) <> 'null' OR k = 'payload') THEN
+			PERFORM jobsched._invalid(k, format('%s%s: %s is not a %s', label, k, left(v::text, 100), replace(allowed ->> k, '|', ' or ')),
+				format('Allowed: JSON %s.', replace(allowed ->> k, '|', ', ')));
+		END IF;
+	END LOOP;
+END $$;
+
+CREATE FUNCTION jobsched._int_field(job jsonb, field text, label text, otherwise int) RETURNS int LANGUAGE plpgsql AS $$
+DECLARE
+	v numeric := (job ->> field)::numeric;
+BEGIN
+	IF v <> trunc(v) OR v NOT BETWEEN -2147483648 AND 2147483647 THEN
+		PERFORM jobsched._invalid(field, format('%s%s: %s is not a whole number', label, field, left(job ->> field, 60)), 'A whole number without quotes.');
+	END IF;
+	RETURN coalesce(v::int, otherwise);
+END $$;
+
+/* Seconds since the epoch, or a text that Postgres reads as a time (RFC 3339 and others). */
+CREATE FUNCTION jobsched._time_field(job jsonb, field text, label text) RETURNS timestamptz LANGUAGE plpgsql AS $$
+DECLARE
+	v text := job ->> field;
+BEGIN
+	IF v IS NULL THEN
+		RETURN NULL;
+	END IF;
+	IF jsonb_typeof(job -> field) = 'number' THEN
+		IF v::numeric NOT BETWEEN 0 AND 253402300799 THEN
+			PERFORM jobsched._invalid(field, format('%s%s: %s is out of range 0..253402300799', label, field, left(v, 60)),
+				'Seconds since 1970-01-01 00:00 UTC, up to the end of the year 9999.');
+		END IF;
+		RETURN to_timestamp(v::float8);
+	END IF;
+	RETURN v::timestamptz;
+EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow OR invalid_parameter_value THEN
+	PERFORM jobsched._invalid(field, format('%s%s: %s is not a time', label, field, to_json(left(v, 100))),
+		'Seconds since the epoch, or RFC 3339: 2027-01-31T09:00:00Z.');
+END $$;
+
+CREATE FUNCTION jobsched._duration_field(job jsonb, field text, label text) RETURNS interval LANGUAGE plpgsql AS $$
+DECLARE
+	v text := job ->> field;
+BEGIN
+	IF jsonb_typeof(job -> field) = 'number' THEN
+		RETURN make_interval(secs => v::float8);
+	END IF;
+	RETURN v::interval;
+EXCEPTION WHEN data_exception THEN
+	PERFORM jobsched._invalid(field, format('%s%s: %s is not a duration', label, field, to_json(left(v, 100))),
+		'Seconds as a number, or a text such as "90 seconds".');
+END $$;
+
+CREATE FUNCTION jobsched._submit_item(job jsonb, label text, OUT id uuid, OUT created boolean) LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM jobsched._check_fields(job, '{"name": "string", "payload": "object|array|string", "run_at": "string|number", "cron": "string",
+		"time_zone": "string", "queue": "string", "priority": "number", "max_retries": "number", "timeout": "number|string",
+		"unique_key": "string"}', label);
+	SELECT s.id, s.created INTO id, created FROM jobsched._submit(job ->> 'name', coalesce(job -> 'payload', '{}'),
+		jobsched._time_field(job, 'run_at', label), job ->> 'cron', job ->> 'time_zone', job ->> 'queue',
+		jobsched._int_field(job, 'priority', label, 0), jobsched._int_field(job, 'max_retries', label, 3),
+		jobsched._duration_field(job, 'timeout', label), job ->> 'unique_key') s;
+END $$;
+
+CREATE FUNCTION jobsched.submit_many(jobs jsonb) RETURNS SETOF uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+	who text := jobsched.caller();
+	slot smallint;
+	most int := jobsched._max_payload_bytes();
+	i int := 0;
+	item jsonb;
+	one uuid;
+BEGIN
+	IF jobs IS NULL OR jsonb_typeof(jobs) <> 'array' THEN
+		PERFORM jobsched._invalid('jobs', format('jobs: %s is not a JSON array', left(coalesce(jobs::text, 'NULL'), 100)), 'An array of job objects.');
+	END IF;
+	/*
+	 * Bulk path: when every item is plain (no cron, no unique_key) and beyond doubt valid, three statements store them all.
+	 * Whatever is not goes item by item, which is where the errors with their names come from.
+	 */
+	IF (SELECT bool_and(coalesce(
+			jsonb_typeof(j) = 'object'
+			AND j - '{name,payload,run_at,queue,priority,max_retries,timeout}'::text[] = '{}'
+			AND jsonb_typeof(j -> 'name') = 'string' AND length(j ->> 'name') BETWEEN 1 AND 255 AND j ->> 'name' !~ '[[:cntrl:]]'
+			AND (NOT j ? 'payload' OR jsonb_typeof(j -> 'payload') IN ('object', 'array', 'string') AND octet_length(j ->> 'payload') < most - 2)
+			AND (NOT j ? 'run_at' OR jsonb_typeof(j -> 'run_at') = 'string' AND j ->> 'run_at' ~ '^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d(:?\d\d)?)$')
+			AND (NOT j ? 'queue' OR jsonb_typeof(j -> 'queue') = 'string')
+			AND (NOT j ? 'priority' OR jsonb_typeof(j -> 'priority') = 'number' AND j ->> 'priority' ~ '^\d$')
+			AND (NOT j ? 'max_retries' OR jsonb_typeof(j -> 'max_retries') = 'number' AND j ->> 'max_retries' ~ '^(\d{1,3}|1000)$')
+			AND (NOT j ? 'timeout' OR jsonb_typeof(j -> 'timeout') = 'number' AND (j ->> 'timeout')::numeric BETWEEN 0.001 AND 2592000), false))
+		FROM jsonb_array_elements(jobs) j)
+	THEN
+		BEGIN
+			PERFORM jobsched._first_use();
+			slot := jobsched._open_slot();
+			RETURN QUERY
+			WITH q AS MATERIALIZED (
+				SELECT n.queue AS name, jobsched._queue_id(n.queue) AS id
+				FROM (SELECT DISTINCT coalesce(j ->> 'queue', jobsched._default_queue()) AS queue FROM jsonb_array_elements(jobs) j) n),
+			item AS MATERIALIZED (
+				SELECT jobsched._uuid_v7(slot) AS id, q.id AS queue, j ->> 'name' AS name, coalesce(j -> 'payload', '{}') AS payload,
+					coalesce((j ->> 'run_at')::timestamptz, clock_timestamp()) AS due,
+					coalesce((j -> 'priority')::int, 0)::smallint AS priority, coalesce((j -> 'max_retries')::int, 3)::smallint AS max_retries,
+					make_interval(secs => (j ->> 'timeout')::float8) AS timeout
+				FROM jsonb_array_elements(jobs) WITH ORDINALITY AS e(j, n)
+				JOIN q ON q.name = coalesce(j ->> 'queue', jobsched._default_queue())
+				ORDER BY e.n),
+			job AS (
+				INSERT INTO jobsched.jobs (slot, id, name, payload, frequency, queue, priority, max_retries, timeout, owner)
+				SELECT slot, x.id, x.name, x.payload, 'once', x.queue, x.priority, x.max_retries, x.timeout, who FROM item x),
+			timer AS (
+				INSERT INTO jobsched.timers (due_at, run_at, job_id, task, priority, queue, segment)
+				SELECT x.due, x.due, x.id, jobsched._task_hash(x.name), x.priority, x.queue, jobsched.segment_of(x.id) FROM item x),
+			woken AS MATERIALIZED (
+				SELECT count(jobsched._wake(w.queue, w.priority, w.due)) AS n
+				FROM (SELECT x.queue, x.priority, min(x.due) AS due FROM item x GROUP BY 1, 2) w)
+			SELECT x.id FROM item x, woken WHERE woken.n >= 0;
+			RETURN;
+		EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow THEN
+			NULL;	/* the loop below says which item */
+		END;
+	END IF;
+	FOR item IN SELECT j FROM jsonb_array_elements(jobs) j LOOP
+		SELECT s.id INTO one FROM jobsched._submit_item(item, format('jobs[%s].', i)) s;
+		RETURN NEXT one;
+		i := i + 1;
+	END LOOP;
+END $$;
+COMMENT ON FUNCTION jobsched.submit_many(jsonb) IS
+'Accepts many jobs, all or none: a JSON array of objects whose fields are the arguments of submit (run_at: RFC 3339 or epoch seconds; timeout: seconds).
+Returns the ids in the order of the array. Errors: JS001 names item and field.';
+
+/* ----------------------------------------------------------- worker calls */
+
+CREATE FUNCTION jobsched.register_worker(worker_id text, queues text[], slots int, info jsonb DEFAULT '{}') RETURNS uuid
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+	id uuid := gen_random_uuid();
+	q text;
+BEGIN
+	IF worker_id IS NULL OR length(worker_id) NOT BETWEEN 1 AND 255 OR worker_id ~ '[[:cntrl:]]' THEN
+		PERFORM jobsched._invalid('worker_id', format('worker_id: %s is not allowed', coalesce(to_json(left(worker_id, 300))::text, 'NULL')),
+			'1 to 255 characters, none of them a control character.');
+	END IF;
+	IF queues IS NULL OR cardinality(queues) = 0 THEN
+		PERFORM jobsched._invalid('queues', 'queues: empty', 'Name at least one queue.');
+	END IF;
+	IF slots IS NULL OR slots NOT BETWEEN 1 AND 10000 THEN
+		PERFORM jobsched._invalid('slots', format('slots: %s is out of range 1..10000', coalesce(slots::text, 'NULL')), 'The number of tasks run at once.');
+	END IF;
+	IF info IS NULL OR jsonb_typeof(info) <> 'object' THEN
+		PERFORM jobsched._invalid('info', format('info: %s is not a JSON object', left(coalesce(info::text, 'NULL'), 100)), 'A JSON object.');
+	END IF;
+	PERFORM jobsched._first_use();
+	PERFORM jobsched._require_adopted();
+	FOREACH q IN ARRAY queues LOOP
+		PERFORM jobsched._queue_id(q);
+	END LOOP;
+	INSERT INTO jobsched.workers (id, worker_id, queues, slots, info, last_seen)
+	VALUES (id, worker_id, queues, slots, info, clock_timestamp());
+	RETURN id;
+END $$;
+
+CREATE FUNCTION jobsched._require_adopted() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	IF NOT jobsched._adopted() THEN
+		RAISE EXCEPTION USING ERRCODE = 'JS003', MESSAGE = 'this database is a copy: its jobs belong to another system or database',
+			HINT = 'If they shall run here, and no longer there, call jobsched.adopt().';
+	END IF;
+END $$;
+
+CREATE FUNCTION jobsched._unknown_worker(worker uuid) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	RAISE EXCEPTION USING ERRCODE = 'JS002', MESSAGE = format('worker %s is not registered', coalesce(worker::text, 'NULL')),
+		HINT = 'Call jobsched.register_worker() and drop what the old registration held.';
+END $$;
+
+CREATE FUNCTION jobsched._check_lengths(variadic lengths int[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	IF array_position(lengths, NULL) = 1 OR EXISTS (SELECT FROM unnest(lengths) l WHERE l <> lengths[1]) THEN
+		PERFORM jobsched._invalid('dispatches', format('array arguments: lengths %s differ', array_to_string(lengths, ', ', 'NULL')),
+			'Parallel arrays: one entry a run in each.');
+	END IF;
+END $$;
+
+CREATE FUNCTION jobsched.claim(worker uuid, token uuid, dispatches uuid[])
+	RETURNS TABLE (dispatch uuid, run smallint, job_id uuid, run_at timestamptz, attempt smallint, name text, payload jsonb,
+		timeout_seconds float8, max_retries int, failures smallint)
+	LANGUAGE plpgsql ROWS 64 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+	mine uuid[];
+	at timestamptz := clock_timestamp();
+	r record;
+BEGIN
+	IF claim.token IS NULL OR claim.dispatches IS NULL THEN
+		PERFORM jobsched._invalid(CASE WHEN claim.token IS NULL THEN 'token' ELSE 'dispatches' END,
+			CASE WHEN claim.token IS NULL THEN 'token: NULL' ELSE 'dispatches: NULL' END, 'A random UUID made by the worker for this call; an array of dispatch ids.');
+	END IF;
+	PERFORM jobsched._require_adopted();
+	IF NOT EXISTS (SELECT FROM jobsched.workers w WHERE w.id = claim.worker AND w.state = 'live') THEN
+		PERFORM jobsched._unknown_worker(claim.worker);
+	END IF;
+	/* What a crash takes away of this commit only repeats work: the token sorts it out. */
+	PERFORM set_config('synchronous_commit', 'off', true);
+
+	/* guard: M_CLAIM_NO_STATUS */
+	WITH c AS (
+		UPDATE jobsched.dispatches d SET status = 'claimed', worker = claim.worker, claim_token = claim.token, claimed_at = at
+		WHERE d.id = ANY (claim.dispatches) AND d.status = 'queued'
+		RETURNING d.id, d.queue)
+	SELECT array_agg(c.id) INTO mine FROM (SELECT c.id, jobsched._dequeued(c.queue, 1) FROM c) c;
+
+	/*
+	 * guard: D_CLAIM_NOT_REPEATABLE: what this very token claimed before is answered again;
+	 * guard: M_REPEAT_ENDS_CANCELLED: and then ends nothing, since the tasks may be running.
+	 */
+	FOR r IN
+		SELECT d.id AS dispatch, (u.n - 1)::smallint AS run, u.job_id, u.run_at, u.attempt, u.failures, d.queued_at, j.name, j.payload,
+			extract(epoch FROM j.timeout)::float8 AS timeout, j.max_retries,
+			CASE WHEN d.id = ANY (mine) THEN
+				CASE WHEN j.id IS NULL THEN 'job_missing'
+					WHEN j.state = 'cancelled' THEN 'cancelled'
+					WHEN j.expires_at <= at THEN 'expired' END
+			END AS over
+		FROM jobsched.dispatches d
+		CROSS JOIN LATERAL unnest(d.job_ids, d.run_ats, d.attempts, d.failures) WITH ORDINALITY AS u(job_id, run_at, attempt, failures, n)
+		LEFT JOIN LATERAL (SELECT j.* FROM jobsched.jobs j WHERE j.id = u.job_id AND j.slot IN (jobsched.slot_of(u.job_id), 16)) j ON true
+		WHERE d.id = ANY (claim.dispatches) AND d.claim_token = claim.token AND d.worker = claim.worker AND d.status = 'claimed'
+			AND (d.done >> (u.n - 1)::int) & 1 = 0
+		ORDER BY d.id, u.n
+	LOOP
+		IF r.over IS NOT NULL THEN	/* guard: M_CANCEL_NOT_AT_CLAIM */
+			UPDATE jobsched.dispatches d SET done = d.done | (1::bigint << r.run) WHERE d.id = r.dispatch;
+			INSERT INTO jobsched.job_executions (slot, job_id, run_at, attempt, status, final, reason, queued_at, finished_at, worker_id)
+			VALUES (jobsched._open_slot(), r.job_id, r.run_at, r.attempt, CASE r.over WHEN 'job_missing' THEN 'failed' ELSE r.over END, true,
+				CASE r.over WHEN 'job_missing' THEN 'job_missing' END, r.queued_at, at, claim.worker);
+		ELSIF r.name IS NOT NULL THEN
+			dispatch := r.dispatch; run := r.run; job_id := r.job_id; run_at := r.run_at; attempt := r.attempt; name := r.name;
+			payload := r.payload; timeout_seconds := r.timeout; max_retries := r.max_retries; failures := r.failures;
+			RETURN NEXT;
+		END IF;
+	END LOOP;
+	IF mine IS NOT NULL THEN
+		DELETE FROM jobsched.dispatches d WHERE d.id = ANY (mine) AND d.done = jobsched._all_bits(cardinality(d.job_ids));
+	END IF;
+END $$;
+
+CREATE FUNCTION jobsched.finish(worker uuid, dispatches uuid[], tokens uuid[], runs smallint[], job_ids uuid[], run_ats timestamptz[],
+		attempts smallint[], outcomes text[], reasons text[], errors text[], results jsonb[], artifacts jsonb[],
+		started_us bigint[], ran_us bigint[], retry_us bigint[])
+	RETURNS TABLE (dispatch uuid, run smallint, answer text)
+	LANGUAGE plpgsql ROWS 64 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+	at timestamptz := clock_timestamp();
+	slot smallint := jobsched._open_slot();
+BEGIN
+	PERFORM jobsched._check_lengths(coalesce(cardinality(finish.dispatches), NULL), coalesce(cardinality(finish.tokens), -1),
+		coalesce(cardinality(finish.runs), -1), coalesce(cardinality(finish.job_ids), -1), coalesce(cardinality(finish.run_ats), -1),
+		coalesce(cardinality(finish.attempts), -1), coalesce(cardinality(finish.outcomes), -1), coalesce(cardinality(finish.started_us), -1),
+		coalesce(cardinality(finish.ran_us), -1), cardinality(finish.reasons), cardinality(finish.errors), cardinality(finish.results),
+		cardinality(finish.artifacts), cardinality(finish.retry_us));
+	IF NOT finish.outcomes <@ ARRAY['succeeded', 'failed', 'permanent', 'cancelled'] OR array_position(finish.outcomes, NULL) IS NOT NULL THEN
+		PERFORM jobsched._invalid('outcomes', format('outcomes: %s', left(finish.outcomes::text, 200)), 'Each is succeeded, failed, permanent or cancelled.');
+	END IF;
+
+	RETURN QUERY
+	WITH r AS MATERIALIZED (
+		SELECT x.*, row_number() OVER (PARTITION BY x.dispatch, x.token, x.run) = 1 AS first
+		FROM unnest(finish.dispatches, finish.tokens, finish.runs, finish.job_ids, finish.run_ats, finish.attempts, finish.outcomes,
+				finish.reasons, finish.errors, finish.results, finish.artifacts, finish.started_us, finish.ran_us, finish.retry_us)
+			WITH ORDINALITY AS x(dispatch, token, run, job_id, run_at, attempt, outcome, reason, error, result, artifacts, started_us, ran_us, retry_us, n)),
+	m AS (SELECT r.dispatch, r.token, bit_or(1::bigint << r.run) AS bits FROM r WHERE r.run BETWEEN 0 AND 63 GROUP BY 1, 2),
+	/* guard: M_FINISH_NO_TOKEN */
+	l AS MATERIALIZED (
+		SELECT d.*, d.done AS old, d.done | m.bits & jobsched._all_bits(cardinality(d.job_ids)) AS new
+		FROM jobsched.dispatches d JOIN m ON d.id = m.dispatch
+		WHERE d.claim_token = m.token AND d.status = 'claimed' AND d.worker = finish.worker
+		ORDER BY d.id FOR UPDATE OF d),
+	gone AS (DELETE FROM jobsched.dispatches d USING l WHERE d.id = l.id AND l.new = jobsched._all_bits(cardinality(l.job_ids))),
+	/* guard: M_FINISH_NOT_MASKING */
+	part AS (UPDATE jobsched.dispatches d SET done = l.new FROM l WHERE d.id = l.id AND l.new <> jobsched._all_bits(cardinality(l.job_ids))),
+	/* guard: D_FINISH_NO_MASK_GUARD */
+	f AS MATERIALIZED (
+		SELECT r.*, l.job_ids[r.run + 1] AS id, l.run_ats[r.run + 1] AS nominal, l.attempts[r.run + 1] AS try, l.failures[r.run + 1] AS failed,
+			l.losses[r.run + 1] AS lost, l.queued_at, l.queue, l.priority,
+			j.state, j.max_retries, j.retry_delay, j.retry_delay_max, j.name,
+			CASE WHEN r.outcome = 'succeeded' THEN 'succeeded'
+				WHEN j.state = 'cancelled' THEN 'cancelled'
+				WHEN j.id IS NULL OR r.outcome = 'permanent' THEN 'failed'
+				WHEN l.failures[r.run + 1] < j.max_retries THEN 'retry'
+				ELSE 'failed' END AS verdict
+		FROM r JOIN l ON l.id = r.dispatch AND l.claim_token = r.token
+		LEFT JOIN LATERAL (SELECT j.* FROM jobsched.jobs j
+			WHERE r.outcome <> 'succeeded' AND j.id = l.job_ids[r.run + 1] AND j.slot IN (jobsched.slot_of(l.job_ids[r.run + 1]), 16)) j ON true
+		WHERE r.first AND r.run BETWEEN 0 AND cardinality(l.job_ids) - 1 AND (l.old >> r.run) & 1 = 0),
+	e AS (
+		INSERT INTO jobsched.job_executions (slot, job_id, run_at, attempt, status, final, reason, error, result_payload, artifacts,
+			queued_at, started_at, finished_at, worker_id)
+		SELECT finish_slot.slot, f.id, f.nominal, f.try, CASE f.verdict WHEN 'retry' THEN 'failed' ELSE f.verdict END, f.verdict <> 'retry',
+			CASE WHEN f.verdict <> 'succeeded' THEN coalesce(f.reason, CASE WHEN f.outcome = 'permanent' THEN 'permanent' ELSE 'error' END) END,
+			f.error, f.result, f.artifacts, f.queued_at, at - f.started_us * interval '1 microsecond',
+			CASE WHEN f.started_us IS NULL THEN at ELSE least(at, at - (f.started_us - coalesce(f.ran_us, 0)) * interval '1 microsecond') END, finish.worker
+		FROM f, (SELECT slot) AS finish_slot),
+	t AS (
+		INSERT INTO jobsched.timers AS t (due_at, run_at, job_id, task, attempt, failures, losses, priority, queue, segment)
+		SELECT at + coalesce(f.retry_us * interval '1 microsecond', jobsched._backoff(f.failed + 1, f.retry_delay, f.retry_delay_max)),
+			f.nominal, f.id, jobsched._task_hash(f.name), f.try + 1, f.failed + 1, f.lost, f.priority, f.queue, jobsched.segment_of(f.id)
+		FROM f WHERE f.verdict = 'retry'
+		RETURNING jobsched._wake(t.queue, t.priority, t.due_at))
+	SELECT r.dispatch, r.run,
+		CASE WHEN f.id IS NOT NULL THEN 'recorded'
+			WHEN l.id IS NOT NULL AND r.run BETWEEN 0 AND cardinality(l.job_ids) - 1 THEN 'already'
+			WHEN EXISTS (SELECT FROM jobsched.job_executions x
+				WHERE x.job_id = r.job_id AND x.run_at = r.run_at AND x.attempt = r.attempt AND x.worker_id = finish.worker AND x.status <> 'lost') THEN 'already'
+			ELSE 'lost' END
+	FROM r
+	LEFT JOIN l ON l.id = r.dispatch AND l.claim_token = r.token
+	LEFT JOIN f ON f.n = r.n
+	ORDER BY r.n;
+END $$;
+
+CREATE FUNCTION jobsched.release(worker uuid, dispatches uuid[], tokens uuid[], runs smallint[])
+	RETURNS TABLE (dispatch uuid, run smallint, answer text)
+	LANGUAGE plpgsql ROWS 64 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+	at timestamptz := clock_timestamp();
+BEGIN
+	PERFORM jobsched._check_lengths(cardinality(release.dispatches), coalesce(cardinality(release.tokens), -1), coalesce(cardinality(release.runs), -1));
+
+	RETURN QUERY
+	WITH r AS MATERIALIZED (
+		SELECT x.*, row_number() OVER (PARTITION BY x.dispatch, x.token, x.run) = 1 AS first
+		FROM unnest(release.dispatches, release.tokens, release.runs) WITH ORDINALITY AS x(dispatch, token, run, n)),
+	m AS (SELECT r.dispatch, r.token, bit_or(1::bigint << r.run) AS bits FROM r WHERE r.run BETWEEN 0 AND 63 GROUP BY 1, 2),
+	/* guard: M_RELEASE_NO_TOKEN */
+	l AS MATERIALIZED (
+		SELECT d.*, d.done AS old, d.done | m.bits & jobsched._all_bits(cardinality(d.job_ids)) AS new
+		FROM jobsched.dispatches d JOIN m ON d.id = m.dispatch
+		WHERE d.claim_token = m.token AND d.status = 'claimed' AND d.worker = release.worker
+		ORDER BY d.id FOR UPDATE OF d),
+	gone AS (DELETE FROM jobsched.dispatches d USING l WHERE d.id = l.id AND l.new = jobsched._all_bits(cardinality(l.job_ids))),
+	part AS (UPDATE jobsched.dispatches d SET done = l.new FROM l WHERE d.id = l.id AND l.new <> jobsched._all_bits(cardinality(l.job_ids))),
+	/* guard: D_FINISH_NO_MASK_GUARD */
+	f AS MATERIALIZED (
+		SELECT r.n, l.job_ids[r.run + 1] AS id, l.run_ats[r.run + 1] AS nominal, l.attempts[r.run + 1] AS try, l.failures[r.run + 1] AS failed,
+			l.losses[r.run + 1] AS lost, l.queue, l.priority, coalesce(j.name, '') AS name
+		FROM r JOIN l ON l.id = r.dispatch AND l.claim_token = r.token
+		LEFT JOIN LATERAL (SELECT j.name FROM jobsched.jobs j
+			WHERE j.id = l.job_ids[r.run + 1] AND j.slot IN (jobsched.slot_of(l.job_ids[r.run + 1]), 16)) j ON true
+		WHERE r.first AND r.run BETWEEN 0 AND cardinality(l.job_ids) - 1 AND (l.old >> r.run) & 1 = 0),
+	t AS (	/* guard: M_RELEASE_ROW: no execution, the attempt is not used up */
+		INSERT INTO jobsched.timers AS t (due_at, run_at, job_id, task, attempt, failures, losses, priority, queue, segment)
+		SELECT at, f.nominal, f.id, jobsched._task_hash(f.name), f.try, f.failed, f.lost, f.priority, f.queue, jobsched.segment_of(f.id)
+		FROM f
+		RETURNING jobsched._wake(t.queue, t.priority, t.due_at))
+	SELECT r.dispatch, r.run,
+		CASE WHEN f.id IS NOT NULL THEN 'released'
+			WHEN l.id IS NOT NULL AND r.run BETWEEN 0 AND cardinality(l.job_ids) - 1 THEN 'already'
+			ELSE 'lost' END
+	FROM r
+	LEFT JOIN l ON l.id = r.dispatch AND l.claim_token = r.token
+	LEFT JOIN f ON f.n = r.n
+	ORDER BY r.n;
+END $$;
+
+/*
+ * Takes back what workers lost.  With worker NULL: dispatches whose worker's lease is over (or whose row is gone), in segments
+ * lo..hi.  Else: what the database holds for this worker, claimed over a lease ago, and the worker does not list.
+ * Returns the number of runs taken back, at most those of 200 dispatches.
+ */
+CREATE FUNCTION jobsched._take_back(worker uuid, dispatches uuid[], tokens uuid[], lo smallint, hi smallint) RETURNS int LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+	at timestamptz := clock_timestamp();
+	lease interval := jobsched.worker_lease();
+	most int := jobsched._max_losses();
+	slot smallint := jobsched._open_slot();
+	n int;
+BEGIN
+	WITH dead AS MATERIALIZED (	/* guard: M_RESCUE_NO_LEASE, M_RESCUE_TWO_STEP, D_LEASE_PER_WORKER */
+		SELECT d.*
+		FROM jobsched.dispatches d
+		WHERE d.status = 'claimed'
+			AND CASE WHEN _take_back.worker IS NULL THEN
+				d.segment BETWEEN _take_back.lo AND _take_back.hi
+				AND NOT EXISTS (SELECT FROM jobsched.workers w WHERE w.id = d.worker AND w.state = 'live' AND w.last_seen > at - lease)
+			ELSE
+				d.worker = _take_back.worker AND d.claimed_at < at - lease
+				AND NOT EXISTS (SELECT FROM unnest(_take_back.dispatches, _take_back.tokens) h(dispatch, token) WHERE h.dispatch = d.id AND h.token = d.claim_token)
+			END
+		ORDER BY d.id LIMIT 200 FOR UPDATE SKIP LOCKED),
+	gone AS (DELETE FROM jobsched.dispatches d USING dead WHERE d.id = dead.id),
+	f AS MATERIALIZED (
+		SELECT dead.worker, dead.queued_at, dead.claimed_at, dead.queue, dead.priority, u.job_id, u.run_at, u.attempt, u.failures, u.losses + 1 AS losses, coalesce(j.name, '') AS name,
+			CASE WHEN j.state = 'cancelled' THEN 'cancelled'
+				WHEN u.losses + 1 >= most THEN 'failed'		/* guard: M_NO_LOSS_LIMIT */
+				ELSE 'lost' END AS verdict,
+			coalesce('worker ' || w.worker_id || ' (' || coalesce(w.info ->> 'host', 'host unknown') || ') was last seen at '
+				|| to_char(w.last_seen AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'worker ' || dead.worker || ' is gone') AS error
+		FROM dead
+		CROSS JOIN LATERAL unnest(dead.job_ids, dead.run_ats, dead.attempts, dead.failures, dead.losses) WITH ORDINALITY AS u(job_id, run_at, attempt, failures, losses, n)
+		LEFT JOIN jobsched.workers w ON w.id = dead.worker
+		LEFT JOIN LATERAL (SELECT j.name, j.state FROM jobsched.jobs j WHERE j.id = u.job_id AND j.slot IN (jobsched.slot_of(u.job_id), 16)) j ON true
+		WHERE (dead.done >> (u.n - 1)::int) & 1 = 0),
+	e AS (
+		INSERT INTO jobsched.job_executions (slot, job_id, run_at, attempt, status, final, reason, error, queued_at, finished_at, worker_id)
+		SELECT s.slot, f.job_id, f.run_at, f.attempt, f.verdict, f.verdict <> 'lost', 'worker_lost', f.error, f.queued_at, at, f.worker
+		FROM f, (SELECT slot) s),
+	t AS (
+		INSERT INTO jobsched.timers AS t (due_at, run_at, job_id, task, attempt, failures, losses, priority, queue, segment)
+		SELECT CASE f.losses WHEN 1 THEN at ELSE at + f.losses * interval '10 seconds' * (1 + random() * 0.1) END,
+			f.run_at, f.job_id, jobsched._task_hash(f.name), f.attempt + 1, f.failures, f.losses, f.priority, f.queue, jobsched.segment_of(f.job_id)
+		FROM f WHERE f.verdict = 'lost'
+		RETURNING jobsched._wake(t.queue, t.priority, t.due_at))
+	SELECT count(*) INTO n FROM f;
+	RETURN n;
+END $$;
+
+CREATE FUNCTION jobsched._rescue(lo smallint, hi smallint) RETURNS int LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+	$$ SELECT jobsched._take_back(NULL, NULL, NULL, lo, hi) $$;
+
+CREATE FUNCTION jobsched.heartbeat(worker uuid, dispatches uuid[], tokens uuid[], load jsonb DEFAULT '{}')
+	RETURNS TABLE (dispatch uuid, run smallint, command text)
+	LANGUAGE plpgsql ROWS 10 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+	PERFORM jobsched._check_lengths(cardinality(heartbeat.dispatches), coalesce(cardinality(heartbeat.tokens), -1));
+	IF heartbeat.load IS NULL OR jsonb_typeof(heartbeat.load) <> 'object' OR heartbeat.load ? 'means' AND (jsonb_typeof(heartbeat.load -> 'means') <> 'object'
+			OR EXISTS (SELECT FROM jsonb_each(heartbeat.load -> 'means') e WHERE jsonb_typeof(e.value) <> 'number')) THEN
+		PERFORM jobsched._invalid('load', format('load: %s', left(coalesce(heartbeat.load::text, 'NULL'), 200)),
+			'A JSON object; "means", if there, an object of numbers (seconds).');
+	END IF;
+	PERFORM jobsched._require_adopted();
+	UPDATE jobsched.workers w SET last_seen = clock_timestamp(), load = heartbeat.load WHERE w.id = heartbeat.worker AND w.state = 'live';
+	IF NOT FOUND THEN
+		PERFORM jobsched._unknown_worker(heartbeat.worker);
+	END IF;
+	PERFORM jobsched._take_back(heartbeat.worker, heartbeat.dispatches, heartbeat.tokens, NULL, NULL);
+	RETURN QUERY
+	SELECT h.dispatch, NULL::smallint, 'drop'
+	FROM unnest(heartbeat.dispatches, heartbeat.tokens) AS h(dispatch, token)
+	WHERE NOT EXISTS (SELECT FROM jobsched.dispatches d WHERE d.id = h.dispatch AND d.claim_token = h.token)
+	UNION ALL
+	SELECT d.id, (u.n - 1)::smallint, 'cancel'
+	FROM unnest(heartbeat.dispatches, heartbeat.tokens) AS h(dispatch, token)
+	JOIN jobsched.dispatches d ON d.id = h.dispatch AND d.claim_token = h.token
+	CROSS JOIN LATERAL unnest(d.job_ids) WITH ORDINALITY AS u(job_id, n)
+	CROSS JOIN LATERAL (SELECT FROM jobsched.jobs j
+		WHERE j.id = u.job_id AND j.slot IN (jobsched.slot_of(u.job_id), 16) AND j.state = 'cancelled') j
+	WHERE (d.done >> (u.n - 1)::int) & 1 = 0;
+END $$;
+
+CREATE FUNCTION jobsched.unregister_worker(worker uuid) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+	UPDATE jobsched.workers w SET state = 'stopped', last_seen = clock_timestamp() WHERE w.id = unregister_worker.worker AND w.state = 'live';
+	IF NOT FOUND THEN
+		RETURN false;
+	END IF;
+	WHILE jobsched._take_back(unregister_worker.worker, '{}', '{}', NULL, NULL) > 0 LOOP
+		NULL;
+	END LOOP;
+	RETURN true;
+END $$;
+
+COMMENT ON FUNCTION jobsched.register_worker(text, text[], int, jsonb) IS 'registers one start of a worker process; returns its id for all other worker calls';
+COMMENT ON FUNCTION jobsched.claim(uuid, uuid, uuid[]) IS
+'Takes dispatches for a worker. token: random, made by the worker for this call; a repeat with the same token gives the same answer.
+Returns the runs that are the worker''s now. Raises JS002 for an unknown worker, JS003 in a copy that is not adopted.';
+COMMENT ON FUNCTION jobsched.finish(uuid, uuid[], uuid[], smallint[], uuid[], timestamptz[], smallint[], text[], text[], text[], jsonb[], jsonb[], bigint[], bigint[], bigint[]) IS
+'Records ended runs; parallel arrays, one entry a run. Answers recorded, already or lost for each. See docs/protocol.md.';
+COMMENT ON FUNCTION jobsched.release(uuid, uuid[], uuid[], smallint[]) IS 'gives back runs that never started: due now, attempt unchanged; answers released, already or lost';
+COMMENT ON FUNCTION jobsched.heartbeat(uuid, uuid[], uuid[], jsonb) IS
+'Renews a worker''s lease. Lists all (dispatch, token) that the worker holds or is claiming; returns runs to cancel and dispatches to drop.';
+COMMENT ON FUNCTION jobsched.unregister_worker(uuid) IS 'the worker process ends: what it still holds is taken back at once; false when it was not live';
+
+/* ----------------------------------------------------------------- cancel */
+
+CREATE FUNCTION jobsched.cancel(id uuid) RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+	job record;
+	at timestamptz := clock_timestamp();
+	ended int := 0;
+	n int;
+	claimed boolean := false;
+	over text;
+	d record;
+	i int;
+BEGIN
+	/* Locks in the order jobs, schedules, timers, dispatches: promote skips what is locked, claim and finish lock only dispatches. */
+	SELECT j.slot, j.id, j.frequency, j.state, j.owner INTO job FROM jobsched.jobs j
+	WHERE j.id = cancel.id AND j.slot IN (jobsched.slot_of(cancel.id), 16) AND (j.owner = jobsched.caller() OR jobsched._manages_all())
+	FOR UPDATE;
+	IF NOT FOUND THEN
+		PERFORM jobsched._unknown_job(cancel.id);
+	END IF;
+	PERFORM FROM jobsched.schedules s WHERE s.job_id = cancel.id FOR UPDATE;
+
+	/* guard: D_CANCEL_BY_JOB_STATE: `cancelled` is said only for runs that these statements ended */
+	WITH gone AS (DELETE FROM jobsched.timers t WHERE t.job_id = cancel.id RETURNING t.run_at, t.attempt),
+	e AS (
+		INSERT INTO jobsched.job_executions (slot, job_id, run_at, attempt, status, final, finished_at)
+		SELECT jobsched._open_slot(), cancel.id, gone.run_at, gone.attempt, 'cancelled', true, at FROM gone RETURNING 1)
+	SELECT count(*) INTO ended FROM e;
+
+	FOR d IN
+		SELECT x.* FROM jobsched.dispatches x WHERE x.job_ids @> ARRAY[cancel.id] ORDER BY x.id FOR UPDATE
+	LOOP
+		FOR i IN 1 .. cardinality(d.job_ids) LOOP
+			CONTINUE WHEN d.job_ids[i] <> cancel.id OR (d.done >> (i - 1)) & 1 = 1;
+			IF d.status = 'claimed' THEN
+				claimed := true;
+				CONTINUE;
+			END IF;
+			d.done := d.done | (1::bigint << (i - 1));
+			ended := ended + 1;
+			INSERT INTO jobsched.job_executions (slot, job_id, run_at, attempt, status, final, queued_at, finished_at)
+			VALUES (jobsched._open_slot(), cancel.id, d.run_ats[i], d.attempts[i], 'cancelled', true, d.queued_at, at);
+		END LOOP;
+		IF d.status = 'queued' THEN
+			IF d.done = jobsched._all_bits(cardinality(d.job_ids)) THEN
+				DELETE FROM jobsched.dispatches x WHERE x.id = d.id;
+				PERFORM jobsched._dequeued(d.queue, 1);
+			ELSE
+				UPDATE jobsched.dispatches x SET done = d.done WHERE x.id = d.id;
+			END IF;
+		END IF;
+	END LOOP;
+
+	IF ended = 0 AND NOT claimed AND job.frequency = 'once' THEN
+		SELECT e.status INTO over FROM jobsched.job_executions e WHERE e.job_id = cancel.id AND e.final ORDER BY e.finished_at DESC LIMIT 1;
+		IF over IS NOT NULL THEN
+			RETURN over;
+		END IF;
+		claimed := true;	/* between two places: whoever moves it next sees the job's state */
+	END IF;
+	UPDATE jobsched.jobs j SET state = 'cancelled' WHERE j.id = cancel.id AND j.slot = job.slot AND j.state <> 'cancelled';
+	RETURN CASE WHEN claimed THEN 'cancelling' ELSE 'cancelled' END;
+END $$;
+COMMENT ON FUNCTION jobsched.cancel(uuid) IS
+'Cancels a job: `cancelled` (it has not started and never will), `cancelling` (a task runs and was told to stop; no retry is made), or the status already reached.
+A cron job plans no further runs. Raises JS002 for an unknown id or another owner''s job.';
+
+/* ------------------------------------------------------------------ views */
+
+CREATE VIEW jobsched.job_status WITH (security_barrier) AS
+SELECT j.id, j.name,
+	CASE
+		WHEN j.frequency = 'cron' THEN CASE j.state WHEN 'active' THEN 'scheduled' ELSE j.state END
+		WHEN t.job_id IS NOT NULL THEN
+			CASE WHEN j.state = 'cancelled' THEN 'cancelling' WHEN j.state = 'paused' THEN 'paused' WHEN t.attempt > 1 THEN 'retrying' ELSE 'scheduled' END
+		WHEN e.final THEN e.status
+		ELSE coalesce((SELECT CASE WHEN j.state = 'cancelled' THEN 'cancelling' WHEN d.status = 'claimed' THEN 'running' ELSE 'queued' END
+			FROM jobsched.dispatches d WHERE d.job_ids @> ARRAY[j.id] LIMIT 1), 'queued')
+	END AS status,
+	j.payload, j.frequency, q.name AS queue, j.priority, j.max_retries, j.timeout, s.cron, s.time_zone, s.schedule_name, j.unique_key, j.owner, j.created_at,
+	CASE WHEN t.due_at < 'infinity' THEN t.due_at END AS next_run_at,
+	e.attempt AS last_attempt, e.status AS last_status, e.reason AS last_reason, e.error AS last_error, e.result_payload, e.artifacts,
+	e.run_at AS last_run_at, e.queued_at AS last_queued_at, e.started_at AS last_started_at, e.finished_at AS last_finished_at,
+	e.worker_id AS last_worker, w.worker_id AS last_worker_id
+FROM jobsched.jobs j
+JOIN jobsched.queues q ON q.id = j.queue
+LEFT JOIN jobsched.schedules s ON s.job_id = j.id
+LEFT JOIN LATERAL (SELECT t.* FROM jobsched.timers t WHERE t.job_id = j.id ORDER BY t.due_at LIMIT 1) t ON true
+LEFT JOIN LATERAL (SELECT e.* FROM jobsched.job_executions e WHERE e.job_id = j.id ORDER BY e.finished_at DESC, e.attempt DESC LIMIT 1) e ON true
+LEFT JOIN jobsched.workers w ON w.id = e.worker_id
+WHERE (SELECT jobsched._sees_all()) OR j.owner = (SELECT jobsched.caller());
+COMMENT ON VIEW jobsched.job_status IS
+'Jobs that the caller may see (own ones; all for jobsched_viewer), with derived status, next run and last execution.
+status: running, queued, paused, retrying, scheduled, cancelling, or how a once job ended: succeeded, failed, cancelled, expired; a cron job is scheduled, paused or cancelled.';
+
+CREATE VIEW jobsched.runs WITH (security_barrier) AS
+SELECT r.*, w.worker_id
+FROM (
+	SELECT t.job_id, t.run_at, t.attempt, CASE WHEN t.due_at = 'infinity' THEN 'paused' WHEN t.attempt > 1 THEN 'retrying' ELSE 'scheduled' END AS status,
+		false AS final, t.due_at, NULL::timestamptz AS queued_at, NULL::timestamptz AS started_at, NULL::timestamptz AS finished_at,
+		NULL::text AS reason, NULL::text AS error, NULL::jsonb AS result_payload, NULL::jsonb AS artifacts, NULL::uuid AS worker
+	FROM jobsched.timers t
+	UNION ALL
+	SELECT u.job_id, u.run_at, u.attempt, CASE d.status WHEN 'claimed' THEN 'running' ELSE 'queued' END,
+		false, NULL, d.queued_at, d.claimed_at, NULL, NULL, NULL, NULL, NULL, d.worker
+	FROM jobsched.dispatches d
+	CROSS JOIN LATERAL unnest(d.job_ids, d.run_ats, d.attempts) WITH ORDINALITY AS u(job_id, run_at, attempt, n)
+	WHERE (d.done >> (u.n - 1)::int) & 1 = 0
+	UNION ALL
+	SELECT e.job_id, e.run_at, e.attempt, e.status, e.final, NULL, e.queued_at, e.started_at, e.finished_at, e.reason, e.error, e.result_payload, e.artifacts, e.worker_id
+	FROM jobsched.job_executions e
+) r
+LEFT JOIN jobsched.workers w ON w.id = r.worker
+WHERE (SELECT jobsched._sees_all()) OR EXISTS (SELECT FROM jobsched.jobs j WHERE j.id = r.job_id AND j.owner = (SELECT jobsched.caller()));
+COMMENT ON VIEW jobsched.runs IS
+'Every run that the caller may see: planned (scheduled, retrying, paused), in flight (queued, running; started_at is when it was claimed), ended attempts (final tells whether the run ended with it).';
+
+/* ------------------------------------------------------------------- REST */
+
+CREATE FUNCTION jobsched._iso(t timestamptz) RETURNS text LANGUAGE sql STABLE AS
+	$$ SELECT to_char(t AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') $$;
+
+CREATE FUNCTION jobsched.rest_get(id uuid) RETURNS jsonb LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+	answer jsonb;
+BEGIN
+	SELECT jsonb_build_object('id', s.id, 'name', s.name, 'payload', s.payload, 'frequency', s.frequency, 'status', s.status, 'queue', s.queue,
+		'priority', s.priority, 'max_retries', s.max_retries, 'timeout', extract(epoch FROM s.timeout), 'cron', s.cron, 'time_zone', s.time_zone,
+		'unique_key', s.unique_key, 'created_at', jobsched._iso(s.created_at),
+		'next_run_time', extract(epoch FROM s.next_run_at), 'next_run_at', jobsched._iso(s.next_run_at),
+		'last_execution', CASE WHEN s.last_status IS NOT NULL THEN jsonb_build_object('attempt', s.last_attempt, 'status', s.last_status,
+			'reason', s.last_reason, 'error', s.last_error, 'result_payload', s.result_payload, 'artifacts', s.artifacts,
+			'started_at', jobsched._iso(s.last_started_at), 'finished_at', jobsched._iso(s.last_finished_at), 'worker_id', s.last_worker_id) END)
+	INTO answer FROM jobsched.job_status s WHERE s.id = rest_get.id;
+	IF answer IS NULL THEN
+		PERFORM jobsched._unknown_job(rest_get.id);
+	END IF;
+	RETURN answer;
+END $$;
+
+CREATE FUNCTION jobsched.rest_submit(body jsonb) RETURNS jsonb LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+	job record;
+	missing text;
+BEGIN
+	PERFORM jobsched._check_fields(body, '{"name": "string", "payload": "object|array|string", "frequency": "string", "next_run_time": "number|string",
+		"cron": "string", "time_zone": "string", "queue": "string", "priority": "number", "max_retries": "number", "timeout": "number",
+		"unique_key": "string"}', '');
+	missing := CASE WHEN body ->> 'name' IS NULL THEN 'name'
+		WHEN body ->> 'frequency' IS NULL THEN 'frequency'
+		WHEN body ->> 'frequency' = 'once' AND body ->> 'next_run_time' IS NULL THEN 'next_run_time'
+		WHEN body ->> 'frequency' = 'cron' AND body ->> 'cron' IS NULL THEN 'cron' END;
+	IF missing IS NOT NULL THEN
+		PERFORM jobsched._invalid(missing, format('%s: missing', missing), CASE missing
+			WHEN 'name' THEN 'The name of the task to run.'
+			WHEN 'frequency' THEN '"once" with next_run_time, or "cron" with cron.'
+			WHEN 'next_run_time' THEN 'With frequency "once": seconds since the epoch, or RFC 3339.'
+			ELSE 'With frequency "cron": a cron expression.' END);
+	END IF;
+	IF body ->> 'frequency' NOT IN ('once', 'cron') THEN
+		PERFORM jobsched._invalid('frequency', format('frequency: %s is not allowed', left((body -> 'frequency')::text, 100)), 'Allowed: "once", "cron".');
+	END IF;
+	IF body ->> 'frequency' = 'once' AND body ->> 'cron' IS NOT NULL THEN
+		PERFORM jobsched._invalid('cron', format('cron: %s together with frequency "once"', left((body -> 'cron')::text, 100)), 'Leave it out, or use frequency "cron".');
+	END IF;
+	IF body ->> 'frequency' = 'cron' AND body ->> 'next_run_time' IS NOT NULL THEN
+		PERFORM jobsched._invalid('next_run_time', format('next_run_time: %s together with frequency "cron"', left((body -> 'next_run_time')::text, 100)),
+			'Leave it out: the cron expression says when.');
+	END IF;
+	SELECT s.id, s.created INTO job FROM jobsched._submit(body ->> 'name', coalesce(body -> 'payload', '{}'),
+		jobsched._time_field(body, 'next_run_time', ''), body ->> 'cron', body ->> 'time_zone', body ->> 'queue',
+		jobsched._int_field(body, 'priority', '', 0), jobsched._int_field(body, 'max_retries', '', 3),
+		jobsched._duration_field(body, 'timeout', ''), body ->> 'unique_key') s;
+	RETURN jsonb_build_object('created', job.created, 'job', jobsched.rest_get(job.id));
+END $$;
+
+CREATE FUNCTION jobsched.rest_cancel(id uuid) RETURNS jsonb LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	PERFORM jobsched.cancel(rest_cancel.id);
+	RETURN jobsched.rest_get(rest_cancel.id);
+END $$;
+
+CREATE FUNCTION jobsched.health() RETURNS jsonb LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+	SELECT jsonb_build_object(
+		'scheduler', CASE WHEN NOT jobsched._preloaded() THEN 'not running: shared_preload_libraries does not name jobsched'
+			ELSE coalesce((SELECT min(CASE WHEN s.pid IS NULL OR s.pid = 0 THEN 'not running' ELSE s.state END) FROM jobsched.scheduler_status() s WHERE s.database = current_database()),
+				'not running: jobsched.database does not name this database') END,
+		'broker', (SELECT min(s.broker) FROM jobsched.scheduler_status() s WHERE s.database = current_database()),
+		'adopted', NOT EXISTS (SELECT FROM jobsched.cluster) OR jobsched._adopted(),
+		'workers', (SELECT count(*) FROM jobsched.workers w WHERE w.state = 'live' AND w.last_seen > clock_timestamp() - jobsched.worker_lease()))
+$$;
+
+COMMENT ON FUNCTION jobsched.rest_get(uuid) IS 'GET /jobs/{id}: the job as JSON; JS002 when there is none';
+COMMENT ON FUNCTION jobsched.rest_submit(jsonb) IS 'POST /jobs: {"created": boolean, "job": {...}}; JS001 names the field';
+COMMENT ON FUNCTION jobsched.rest_cancel(uuid) IS 'DELETE /jobs/{id}: cancels and returns the job';
+COMMENT ON FUNCTION jobsched.health() IS 'readiness: scheduler ("running" or why not), broker ("connected" or why not), adopted, live workers';
+
+/* ------------------------------------------------------------------ adopt */
+
+CREATE FUNCTION jobsched.adopt() RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF jobsched._adopted() THEN
+		RETURN false;
+	END IF;
+	/* Workers of the original are not ours: what they held when the copy was made is taken back at the scheduler's next round. */
+	UPDATE jobsched.workers SET state = 'stopped' WHERE state = 'live';
+	INSERT INTO jobsched.cluster (system_identifier, database)
+	SELECT jobsched._system_identifier(), d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database()
+	ON CONFLICT (singleton) DO UPDATE SET system_identifier = excluded.system_identifier, database = excluded.database, adopted_at = now();
+	PERFORM jobsched._wake(q.id, 0::smallint, '-infinity') FROM jobsched.queues q;
+	RETURN true;
+END $$;
+COMMENT ON FUNCTION jobsched.adopt() IS
+'Says that the jobs in this database, restored or copied from elsewhere, shall run here. Until then nothing of it runs. False when they already did.';
+
+/* ----------------------------------------------------------------- grants */
+
+REVOKE ALL ON SCHEMA jobsched FROM PUBLIC;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA jobsched FROM PUBLIC;
+REVOKE ALL ON ALL TABLES IN SCHEMA jobsched FROM PUBLIC;
+
+GRANT USAGE ON SCHEMA jobsched TO jobsched_submitter, jobsched_worker, jobsched_viewer, jobsched_admin, jobsched_scheduler;
+
+GRANT EXECUTE ON FUNCTION jobsched.submit(text, jsonb, timestamptz, text, text, text, int, int, interval, text), jobsched.submit_many(jsonb),
+	jobsched.cancel(uuid), jobsched.rest_submit(jsonb), jobsched.rest_cancel(uuid) TO jobsched_submitter;
+GRANT EXECUTE ON FUNCTION jobsched.rest_get(uuid), jobsched.health(), jobsched.caller(), jobsched._sees_all(), jobsched.uuid_v7(), jobsched.slot_of(uuid), jobsched.segment_of(uuid),
+	jobsched.cron_next(text, timestamptz, text) TO jobsched_submitter, jobsched_viewer, jobsched_worker;
+GRANT SELECT ON jobsched.job_status, jobsched.runs TO jobsched_submitter, jobsched_viewer;
+GRANT SELECT ON jobsched.workers, jobsched.queues, jobsched.cron_ticks TO jobsched_viewer;
+GRANT EXECUTE ON FUNCTION jobsched.scheduler_status(), jobsched.worker_lease() TO jobsched_viewer;
+GRANT EXECUTE ON FUNCTION jobsched.register_worker(text, text[], int, jsonb), jobsched.claim(uuid, uuid, uuid[]), jobsched.release(uuid, uuid[], uuid[], smallint[]),
+	jobsched.finish(uuid, uuid[], uuid[], smallint[], uuid[], timestamptz[], smallint[], text[], text[], text[], jsonb[], jsonb[], bigint[], bigint[], bigint[]),
+	jobsched.heartbeat(uuid, uuid[], uuid[], jsonb), jobsched.unregister_worker(uuid), jobsched.worker_lease() TO jobsched_worker;
+GRANT EXECUTE ON FUNCTION jobsched.adopt() TO jobsched_admin;
+
+/* The scheduler works as this role, never as a superuser. */
+GRANT SELECT, INSERT, UPDATE, DELETE ON jobsched.timers, jobsched.dispatches TO jobsched_scheduler;
+GRANT SELECT, UPDATE ON jobsched.schedules TO jobsched_scheduler;
+GRANT SELECT, INSERT ON jobsched.cron_ticks TO jobsched_scheduler;
+GRANT SELECT ON jobsched.queues, jobsched.workers, jobsched.cluster, jobsched.ring, jobsched.jobs TO jobsched_scheduler;
+GRANT EXECUTE ON FUNCTION jobsched._rescue(smallint, smallint), jobsched._adopted(), jobsched._task_hash(text), jobsched.worker_lease(),
+	jobsched.cron_next(text, timestamptz, text), jobsched.segment_of(uuid) TO jobsched_scheduler;
+
+DO $$
+BEGIN
+	IF NOT jobsched._preloaded() THEN
+		RAISE WARNING 'jobsched is not in shared_preload_libraries: jobs are accepted, but nothing runs'
+			USING HINT = 'Add jobsched to shared_preload_libraries, name this database in jobsched.database, and restart the server.';
+	END IF;
+END $$;
