@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 
+#include "../common/clock.h"
 #include "resolver.h"
 #include "storage/fd.h"
 
@@ -21,14 +22,15 @@ struct Resolver
 	ares_channel channel;		/* NULL when no look-up is under way */
 	bool		answered;		/* the callback has been called */
 	bool		reserved_fd;
-	int64		deadline;		/* of the look-up, monotonic ms */
+	int64		deadline;		/* of the look-up, ms since boot */
 	char		error[160];
 
 	ResolverAddress addresses[RESOLVER_MAX_ADDRESSES];
 	int			count;			/* 0: nothing known for host */
-	int64		resolved_at;	/* monotonic ms */
+	int64		resolved_at;	/* ms since boot */
 };
 
+static int64 now_ms(void);
 static void set_port(ResolverAddress *address, uint16 port);
 static bool parse_numeric(Resolver *r);
 static void on_answer(void *arg, int status, int timeouts, struct ares_addrinfo *info);
@@ -62,7 +64,7 @@ resolver_start(Resolver *r, const char *host, uint16 port)
 		snprintf(r->error, sizeof(r->error), "host name of %zu bytes is too long", strlen(host));
 		return;
 	}
-	if (parse_numeric(r) || (r->count > 0 && monotonic_ms() - r->resolved_at < RESOLVER_FRESH_MS))
+	if (parse_numeric(r) || (r->count > 0 && now_ms() - r->resolved_at < RESOLVER_FRESH_MS))
 		return;
 
 	if (!AcquireExternalFD())
@@ -84,7 +86,7 @@ resolver_start(Resolver *r, const char *host, uint16 port)
 		return;
 	}
 	r->answered = false;
-	r->deadline = monotonic_ms() + RESOLVER_DEADLINE_MS;
+	r->deadline = now_ms() + RESOLVER_DEADLINE_MS;
 	ares_getaddrinfo(r->channel, r->host, NULL, &hints, on_answer, r);
 }
 
@@ -95,7 +97,7 @@ resolver_step(Resolver *r)
 	{
 		if (!r->answered)
 			process_sockets(r);
-		if (!r->answered && monotonic_ms() >= r->deadline)
+		if (!r->answered && now_ms() >= r->deadline)
 		{
 			resolver_stop(r);
 			snprintf(r->error, sizeof(r->error), "no answer from a name server within %d s", RESOLVER_DEADLINE_MS / 1000);
@@ -155,7 +157,7 @@ resolver_timeout_ms(const Resolver *r)
 
 	if (r->channel == NULL || r->answered)
 		return 0;
-	left = Max(r->deadline - monotonic_ms(), 0);
+	left = Max(r->deadline - now_ms(), 0);
 	limit = (struct timeval) {.tv_sec = left / 1000, .tv_usec = (left % 1000) * 1000};
 	when = *ares_timeout(r->channel, &limit, &when);
 	return (long) (when.tv_sec * 1000 + (when.tv_usec + 999) / 1000);
@@ -173,6 +175,12 @@ resolver_stop(Resolver *r)
 	if (r->reserved_fd)
 		ReleaseExternalFD();
 	r->reserved_fd = false;
+}
+
+static int64
+now_ms(void)
+{
+	return clock_boottime_us() / 1000;
 }
 
 static void
@@ -242,7 +250,7 @@ on_answer(void *arg, int status, int timeouts, struct ares_addrinfo *info)
 		return;
 	}
 	r->count = n;
-	r->resolved_at = monotonic_ms();
+	r->resolved_at = now_ms();
 }
 
 /* Lets c-ares use the sockets that are ready now, and notice its timeouts. */

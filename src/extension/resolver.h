@@ -12,7 +12,6 @@
 
 #include <sys/socket.h>
 
-#include "portability/instr_time.h"
 #include "storage/latch.h"
 
 #define RESOLVER_MAX_ADDRESSES 8
@@ -49,15 +48,5 @@ extern long resolver_timeout_ms(const Resolver *r);
 
 /* Ends a look-up that is under way and closes its sockets; what is known stays. */
 extern void resolver_stop(Resolver *r);
-
-/* Milliseconds of a clock that never jumps. */
-static inline int64
-monotonic_ms(void)
-{
-	instr_time	now;
-
-	INSTR_TIME_SET_CURRENT(now);
-	return (int64) (INSTR_TIME_GET_MICROSEC(now) / 1000);
-}
 
 #endif
