@@ -331,7 +331,7 @@ CREATE FUNCTION jobsched._all_bits(n int) RETURNS bigint LANGUAGE sql IMMUTABLE 
 /* ----------------------------------------------------------------- submit */
 
 CREATE FUNCTION jobsched._submit(name text, payload jsonb, run_at timestamptz, cron text, time_zone text, queue text, priority int,
-	max_retries int, timeout interval, unique_key text, OUT id uuid, OUT created boolean) LANGUAGE plpgsql AS $$
+	max_retries int, timeout interval, unique_key text, label text, OUT id uuid, OUT created boolean) LANGUAGE plpgsql AS $$
 #variable_conflict use_variable
 DECLARE
 	who text := jobsched.caller();
@@ -340,7 +340,7 @@ DECLARE
 	zone text;
 BEGIN
 	IF name IS NULL OR length(name) NOT BETWEEN 1 AND 255 OR name ~ '[[:cntrl:]]' THEN
-		PERFORM jobsched._invalid('name', CASE
+		PERFORM jobsched._invalid('name', label || CASE
 			WHEN name IS NULL THEN 'name: missing'
 			WHEN name = '' THEN 'name: empty'
 			WHEN length(name) > 255 THEN format('name: %s characters are too many', length(name))
@@ -348,39 +348,39 @@ BEGIN
 			'The task''s name has 1 to 255 characters, none of them a control character.');
 	END IF;
 	IF payload IS NULL OR jsonb_typeof(payload) NOT IN ('object', 'array', 'string') THEN
-		PERFORM jobsched._invalid('payload', format('payload: %s is not allowed', coalesce(payload::text, 'NULL')),
+		PERFORM jobsched._invalid('payload', label || format('payload: %s is not allowed', coalesce(payload::text, 'NULL')),
 			'The payload is a JSON object, array or string.');
 	END IF;
 	IF octet_length(payload::text) > jobsched._max_payload_bytes() THEN
-		PERFORM jobsched._invalid('payload', format('payload: %s bytes are too many, at most %s',
+		PERFORM jobsched._invalid('payload', label || format('payload: %s bytes are too many, at most %s',
 			octet_length(payload::text), jobsched._max_payload_bytes()),
 			'Store large data elsewhere and submit a reference, or raise jobsched.max_payload_bytes.');
 	END IF;
 	IF priority IS NULL OR priority NOT BETWEEN 0 AND 9 THEN
-		PERFORM jobsched._invalid('priority', format('priority: %s is out of range 0..9', coalesce(priority::text, 'NULL')),
+		PERFORM jobsched._invalid('priority', label || format('priority: %s is out of range 0..9', coalesce(priority::text, 'NULL')),
 			'9 goes first, 0 last.');
 	END IF;
 	IF max_retries IS NULL OR max_retries NOT BETWEEN 0 AND 1000 THEN
-		PERFORM jobsched._invalid('max_retries', format('max_retries: %s is out of range 0..1000', coalesce(max_retries::text, 'NULL')),
+		PERFORM jobsched._invalid('max_retries', label || format('max_retries: %s is out of range 0..1000', coalesce(max_retries::text, 'NULL')),
 			'The number of attempts after the first one; 0: the task is tried once.');
 	END IF;
 	IF timeout <= interval '0' OR timeout > interval '30 days' THEN
-		PERFORM jobsched._invalid('timeout', format('timeout: %s is out of range, more than 0 and at most 30 days', timeout),
+		PERFORM jobsched._invalid('timeout', label || format('timeout: %s is out of range, more than 0 and at most 30 days', timeout),
 			'NULL: no time limit of its own.');
 	END IF;
 	IF unique_key IS NOT NULL AND (length(unique_key) NOT BETWEEN 1 AND 255 OR unique_key ~ '[[:cntrl:]]') THEN
-		PERFORM jobsched._invalid('unique_key', format('unique_key: %s is not allowed', to_json(left(unique_key, 300))),
+		PERFORM jobsched._invalid('unique_key', label || format('unique_key: %s is not allowed', to_json(left(unique_key, 300))),
 			'1 to 255 characters, none of them a control character.');
 	END IF;
 	IF run_at IS NOT NULL AND cron IS NOT NULL THEN
-		PERFORM jobsched._invalid('run_at', format('run_at: %s together with cron %L', run_at, cron),
+		PERFORM jobsched._invalid('run_at', label || format('run_at: %s together with cron %L', run_at, cron),
 			'Give run_at for a job that runs once, or cron for one that recurs.');
 	END IF;
 	IF run_at IN ('infinity', '-infinity') THEN
-		PERFORM jobsched._invalid('run_at', format('run_at: %s is not a time', run_at), 'Give a finite time; NULL is now.');
+		PERFORM jobsched._invalid('run_at', label || format('run_at: %s is not a time', run_at), 'Give a finite time; NULL is now.');
 	END IF;
 	IF time_zone IS NOT NULL AND cron IS NULL THEN
-		PERFORM jobsched._invalid('time_zone', format('time_zone: %L without cron', time_zone),
+		PERFORM jobsched._invalid('time_zone', label || format('time_zone: %L without cron', time_zone),
 			'A time zone belongs to a cron expression; run_at carries its own offset.');
 	END IF;
 	IF cron IS NOT NULL THEN
@@ -421,7 +421,7 @@ END $$;
 CREATE FUNCTION jobsched.submit(name text, payload jsonb DEFAULT '{}', run_at timestamptz DEFAULT NULL, cron text DEFAULT NULL,
 	time_zone text DEFAULT NULL, queue text DEFAULT NULL, priority int DEFAULT 0, max_retries int DEFAULT 3, timeout interval DEFAULT NULL,
 	unique_key text DEFAULT NULL) RETURNS uuid LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-	SELECT (jobsched._submit(name, payload, run_at, cron, time_zone, queue, priority, max_retries, timeout, unique_key)).id
+	SELECT (jobsched._submit(name, payload, run_at, cron, time_zone, queue, priority, max_retries, timeout, unique_key, '')).id
 $$;
 COMMENT ON FUNCTION jobsched.submit(text, jsonb, timestamptz, text, text, text, int, int, interval, text) IS
 'Accepts a job, in the caller''s transaction; returns its id.
@@ -505,7 +505,7 @@ BEGIN
 	SELECT s.id, s.created INTO id, created FROM jobsched._submit(job ->> 'name', coalesce(job -> 'payload', '{}'),
 		jobsched._time_field(job, 'run_at', label), job ->> 'cron', job ->> 'time_zone', job ->> 'queue',
 		jobsched._int_field(job, 'priority', label, 0), jobsched._int_field(job, 'max_retries', label, 3),
-		jobsched._duration_field(job, 'timeout', label), job ->> 'unique_key') s;
+		jobsched._duration_field(job, 'timeout', label), job ->> 'unique_key', label) s;
 END $$;
 
 CREATE FUNCTION jobsched.submit_many(jobs jsonb) RETURNS SETOF uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -1100,7 +1100,7 @@ BEGIN
 	SELECT s.id, s.created INTO job FROM jobsched._submit(body ->> 'name', coalesce(body -> 'payload', '{}'),
 		jobsched._time_field(body, 'next_run_time', ''), body ->> 'cron', body ->> 'time_zone', body ->> 'queue',
 		jobsched._int_field(body, 'priority', '', 0), jobsched._int_field(body, 'max_retries', '', 3),
-		jobsched._duration_field(body, 'timeout', ''), body ->> 'unique_key') s;
+		jobsched._duration_field(body, 'timeout', ''), body ->> 'unique_key', '') s;
 	RETURN jsonb_build_object('created', job.created, 'job', jobsched.rest_get(job.id));
 END $$;
 

@@ -1,0 +1,135 @@
+-- submit, submit_many: what is accepted, and a table of what is not and how it is said.
+\set SHOW_CONTEXT never
+-- runs a statement, gives what it said
+CREATE FUNCTION public.said(statement text, OUT state text, OUT field text, OUT message text, OUT hint text) LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE statement;
+	state := 'ok';
+EXCEPTION WHEN OTHERS THEN
+	GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, field = COLUMN_NAME, message = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
+END $$;
+
+-- in the caller's transaction
+BEGIN;
+SELECT count(jobsched.submit('echo', '{"a":1}'));
+ROLLBACK;
+SELECT count(*) FROM jobsched.jobs;
+SELECT count(*) FROM jobsched.timers;
+
+SELECT jobsched.submit('echo', '{"a":1}') AS id \gset
+SELECT name, status, payload, frequency, queue, priority, max_retries, timeout, cron, owner = current_user AS mine, next_run_at <= clock_timestamp() AS due
+FROM jobsched.job_status WHERE id = :'id';
+SELECT attempt, failures, losses, priority, cron, segment = jobsched.segment_of(job_id) AS segment, run_at = due_at AS same FROM jobsched.timers;
+SELECT tableoid::regclass FROM jobsched.jobs WHERE id = :'id';
+
+-- all arguments, by name
+SELECT jobsched.submit(name => 'sleep', payload => '["a"]', run_at => '2030-01-01 00:00+00', queue => 'mail.eu', priority => 9, max_retries => 0,
+	timeout => '90 seconds', unique_key => 'k1') AS id \gset
+SELECT name, payload, queue, priority, max_retries, timeout, unique_key, next_run_at AT TIME ZONE 'UTC' AS next FROM jobsched.job_status WHERE id = :'id';
+-- the same key gives the same job, whatever else is asked; another owner's key is another key
+SELECT jobsched.submit('other', unique_key => 'k1') = :'id' AS same;
+SELECT count(*) FROM jobsched.jobs WHERE unique_key = 'k1';
+
+-- cron: kept leaf, a schedule, the next whole minute
+SELECT jobsched.submit('echo', cron => '*/5 * * * *') AS id \gset
+SELECT status, frequency, cron, time_zone, next_run_at > now() AND next_run_at <= now() + interval '5 minutes' AND extract(epoch FROM next_run_at)::int % 300 = 0 AS next
+FROM jobsched.job_status WHERE id = :'id';
+SELECT tableoid::regclass FROM jobsched.jobs WHERE id = :'id';
+
+-- payload kinds
+SELECT jobsched.submit('echo', p) IS NOT NULL AS accepted, p FROM unnest('{"{}","[]","\"text\"","{\"nested\":{\"a\":[1,null]}}"}'::jsonb[]) p;
+-- largest name, in characters rather than bytes
+SELECT length(name) FROM jobsched.job_status WHERE id = jobsched.submit(repeat('é', 255));
+
+-- what is refused
+SELECT s.* FROM (VALUES
+	(1, $$SELECT jobsched.submit(NULL)$$),
+	(2, $$SELECT jobsched.submit('')$$),
+	(3, $$SELECT jobsched.submit(repeat('x', 256))$$),
+	(4, $$SELECT jobsched.submit(E'a\nb')$$),
+	(5, $$SELECT jobsched.submit('echo', NULL)$$),
+	(6, $$SELECT jobsched.submit('echo', 'null')$$),
+	(7, $$SELECT jobsched.submit('echo', '17')$$),
+	(8, $$SELECT jobsched.submit('echo', 'true')$$),
+	(9, $$SELECT jobsched.submit('echo', to_jsonb(repeat('x', 1048576)))$$),
+	(10, $$SELECT jobsched.submit('echo', priority => 10)$$),
+	(11, $$SELECT jobsched.submit('echo', priority => -1)$$),
+	(12, $$SELECT jobsched.submit('echo', priority => NULL)$$),
+	(13, $$SELECT jobsched.submit('echo', max_retries => 1001)$$),
+	(14, $$SELECT jobsched.submit('echo', max_retries => -1)$$),
+	(15, $$SELECT jobsched.submit('echo', timeout => '0')$$),
+	(16, $$SELECT jobsched.submit('echo', timeout => '-1 s')$$),
+	(17, $$SELECT jobsched.submit('echo', timeout => '31 days')$$),
+	(18, $$SELECT jobsched.submit('echo', run_at => 'infinity')$$),
+	(19, $$SELECT jobsched.submit('echo', run_at => '2030-01-01 00:00+00', cron => '* * * * *')$$),
+	(20, $$SELECT jobsched.submit('echo', time_zone => 'UTC')$$),
+	(21, $$SELECT jobsched.submit('echo', queue => '')$$),
+	(22, $$SELECT jobsched.submit('echo', queue => 'a b')$$),
+	(23, $$SELECT jobsched.submit('echo', queue => 'amq.direct')$$),
+	(24, $$SELECT jobsched.submit('echo', queue => repeat('q', 101))$$),
+	(25, $$SELECT jobsched.submit('echo', unique_key => '')$$),
+	(26, $$SELECT jobsched.submit('echo', unique_key => repeat('k', 256))$$),
+	(27, $$SELECT jobsched.submit('echo', cron => '* 25 * * *')$$),
+	(28, $$SELECT jobsched.submit('echo', cron => '* * *')$$),
+	(29, $$SELECT jobsched.submit('echo', cron => '0 0 30 2 *')$$),
+	(30, $$SELECT jobsched.submit('echo', cron => '* * * * *', time_zone => 'Mars/Olympus')$$)
+) t(n, statement), public.said(t.statement) s ORDER BY n;
+
+-- what is at the edge is accepted
+SELECT s.state, count(*) FROM (VALUES
+	($$SELECT jobsched.submit('echo', to_jsonb(repeat('x', 1048574)))$$),
+	($$SELECT jobsched.submit('echo', priority => 0)$$), ($$SELECT jobsched.submit('echo', priority => 9)$$),
+	($$SELECT jobsched.submit('echo', max_retries => 0)$$), ($$SELECT jobsched.submit('echo', max_retries => 1000)$$),
+	($$SELECT jobsched.submit('echo', timeout => '30 days')$$), ($$SELECT jobsched.submit('echo', timeout => '1 millisecond')$$),
+	($$SELECT jobsched.submit('echo', queue => repeat('q', 100))$$), ($$SELECT jobsched.submit('echo', unique_key => repeat('k', 255))$$)
+) t(statement), public.said(t.statement) s GROUP BY 1;
+
+-- submit_many: answers in order, the fields of submit
+CREATE TEMP TABLE many AS
+SELECT id, n FROM jobsched.submit_many('[{"name":"a","priority":1},{"name":"b","payload":["x"],"queue":"other","run_at":"2031-01-01T00:00:00Z"},{"name":"c","max_retries":0,"timeout":1.5}]')
+	WITH ORDINALITY m(id, n);
+SELECT n, name, payload, queue, priority, max_retries, timeout FROM many JOIN jobsched.job_status USING (id) ORDER BY n;
+SELECT array_agg(name ORDER BY n) FROM (SELECT n, s.name FROM
+	jobsched.submit_many('[{"name":"a","unique_key":"m"},{"name":"b","unique_key":"m"},{"name":"c","cron":"0 0 * * *"}]') WITH ORDINALITY m(id, n)
+	JOIN jobsched.job_status s USING (id)) x;
+SELECT count(*) FROM jobsched.submit_many('[]');
+-- all or nothing, and the item is named
+SELECT count(*) AS before FROM jobsched.jobs \gset
+SELECT s.* FROM (VALUES
+	(1, $$SELECT jobsched.submit_many(NULL)$$),
+	(2, $$SELECT jobsched.submit_many('{}')$$),
+	(3, $$SELECT jobsched.submit_many('[{"name":"a"},7]')$$),
+	(4, $$SELECT jobsched.submit_many('[{"name":"a"},{"payload":{}}]')$$),
+	(5, $$SELECT jobsched.submit_many('[{"name":"a"},{"name":"b","colour":"red"}]')$$),
+	(6, $$SELECT jobsched.submit_many('[{"name":"a"},{"name":3}]')$$),
+	(7, $$SELECT jobsched.submit_many('[{"name":"a"},{"name":"b","priority":"1"}]')$$),
+	(8, $$SELECT jobsched.submit_many('[{"name":"a"},{"name":"b","priority":1.5}]')$$),
+	(9, $$SELECT jobsched.submit_many('[{"name":"a"},{"name":"b","priority":11}]')$$),
+	(10, $$SELECT jobsched.submit_many('[{"name":"a"},{"name":"b","run_at":"2030-13-01T00:00:00Z"}]')$$),
+	(11, $$SELECT jobsched.submit_many('[{"name":"a"},{"name":"b","payload":null}]')$$),
+	(12, $$SELECT jobsched.submit_many('[{"name":"a"},{"name":"b","cron":"61 * * * *"}]')$$),
+	(13, $$SELECT jobsched.submit_many('[{"name":"a"},{"name":"b","timeout":-1}]')$$)
+) t(n, statement), public.said(t.statement) s ORDER BY n;
+SELECT count(*) - :before AS stored FROM jobsched.jobs;
+
+-- REST's form
+SELECT s.* FROM (VALUES
+	(1, $$SELECT jobsched.rest_submit('[]')$$),
+	(2, $$SELECT jobsched.rest_submit('{}')$$),
+	(3, $$SELECT jobsched.rest_submit('{"name":"echo"}')$$),
+	(4, $$SELECT jobsched.rest_submit('{"name":"echo","frequency":"once"}')$$),
+	(5, $$SELECT jobsched.rest_submit('{"name":"echo","frequency":"cron"}')$$),
+	(6, $$SELECT jobsched.rest_submit('{"name":"echo","frequency":"daily"}')$$),
+	(7, $$SELECT jobsched.rest_submit('{"name":"echo","frequency":"once","next_run_time":"soon"}')$$),
+	(8, $$SELECT jobsched.rest_submit('{"name":"echo","frequency":"once","next_run_time":-1}')$$),
+	(9, $$SELECT jobsched.rest_submit('{"name":"echo","frequency":"once","next_run_time":1e30}')$$),
+	(10, $$SELECT jobsched.rest_submit('{"name":"echo","frequency":"once","next_run_time":1,"cron":"* * * * *"}')$$),
+	(11, $$SELECT jobsched.rest_submit('{"name":"echo","frequency":"cron","next_run_time":1,"cron":"* * * * *"}')$$),
+	(12, $$SELECT jobsched.rest_submit('{"name":"echo","frequency":"once","next_run_time":1,"max_retries":"3"}')$$),
+	(13, $$SELECT jobsched.rest_submit('{"name":"echo","frequency":"once","next_run_time":1,"extra":1}')$$),
+	(14, $$SELECT jobsched.rest_get('00000000-0000-7000-8000-000000000000')$$),
+	(15, $$SELECT jobsched.rest_cancel('00000000-0000-7000-8000-000000000000')$$)
+) t(n, statement), public.said(t.statement) s ORDER BY n;
+SELECT r -> 'created' AS created, r #> '{job,name}' AS name, r #> '{job,status}' AS status, r #> '{job,payload}' AS payload, r #> '{job,max_retries}' AS retries,
+	r #> '{job,next_run_time}' AS epoch, r #> '{job,next_run_at}' AS at
+FROM jobsched.rest_submit('{"name": "crawl_url", "payload": {"url": "https://example.com"}, "frequency": "once", "next_run_time": 1913280500, "max_retries": 3}') r;
