@@ -67,6 +67,7 @@ struct Publisher
 	char		queue_type[32];
 	PublisherCounters counters;
 	uint64		epoch;
+	bool		news;			/* the last step made publishing possible: the caller must not sleep on it */
 
 	ChannelState channel;
 	int64		retry_at;		/* SETUP: its deadline, ms since boot */
@@ -527,11 +528,15 @@ on_frame(void *arg, const struct amqp_frame *frame)
 void
 publisher_step(Publisher *p)
 {
+	bool		was_ready = publisher_ready(p);
+	uint64		epoch = p->epoch;
+
 	if (p->channel == CHANNEL_BROKEN && now_ms() >= p->retry_at)
 		channel_open(p);
 	else if (p->channel == CHANNEL_SETUP && now_ms() >= p->retry_at)
 		amqp_link_fail(p->link, "%s did not open a channel within %d s", amqp_link_peer(p->link), SETUP_MS / 1000);
 	amqp_link_step(p->link);
+	p->news = p->epoch != epoch || (!was_ready && publisher_ready(p));
 }
 
 int
@@ -551,6 +556,8 @@ publisher_timeout_ms(const Publisher *p)
 {
 	long		timeout = amqp_link_timeout_ms(p->link);
 
+	if (p->news)
+		return 0;
 	if (p->channel == CHANNEL_BROKEN || p->channel == CHANNEL_SETUP)
 		timeout = Min(timeout, (long) Max(p->retry_at - now_ms(), 0));
 	return timeout;

@@ -72,7 +72,10 @@ extern void publisher_step(Publisher *p);
 extern int publisher_wait_events(Publisher *p, pgsocket *fds, uint32 *events, int max);
 extern uint64 publisher_wait_generation(const Publisher *p);
 
-/* Milliseconds until it wants publisher_step() without any socket activity; 0: now; -1: never. */
+/*
+ * Milliseconds until it wants publisher_step() without any socket activity; 0: now; -1: never.  0 also after a step that
+ * made publishing possible, so that a caller who looked before that step takes another turn.
+ */
 extern long publisher_timeout_ms(const Publisher *p);
 
 /*
