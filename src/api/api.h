@@ -1,0 +1,46 @@
+/*
+ * api.h: what the handlers of requests share.
+ */
+#ifndef JOBSCHED_API_API_H
+#define JOBSCHED_API_API_H
+
+#include "db.h"
+#include "http.h"
+#include "problem.h"
+
+struct api {
+	struct db *db;
+	size_t max_body;			/* bytes */
+};
+
+/* One request on its way: made when it arrives, freed when it is answered. */
+struct exchange {
+	struct db_call call;		/* first: a db_call is its exchange */
+	struct api *api;
+	struct http_request *request;
+	int64_t started_us;
+	char id[37];				/* the uuid in the path, for routes that have one */
+};
+
+/* routes.c: find the handler of a request and call it; made for http_options. */
+void route_request(struct http_request *request, void *api);
+
+/* Answers end an exchange: it is logged and freed. */
+void answer_json(struct exchange *x, int status, const char *json, const char *location);
+void answer_text(struct exchange *x, int status, const char *text);
+void answer_empty(struct exchange *x, int status, const char *allow);
+void answer_problem(struct exchange *x, const struct problem *problem, const char *allow);
+
+/* For every outcome but DB_OK. */
+void answer_db_problem(struct exchange *x, const struct db_answer *answer);
+
+/* jobs.c */
+void jobs_post(struct exchange *x);
+void jobs_get(struct exchange *x);
+void jobs_delete(struct exchange *x);
+
+/* health.c */
+void health_live(struct exchange *x);
+void health_ready(struct exchange *x);
+
+#endif

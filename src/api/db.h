@@ -1,0 +1,80 @@
+/*
+ * db.h: calls of SQL functions, answered later, over a small pool of connections.
+ *
+ * One thread, nothing blocks: connecting, name look-up and queries all wait in the event loop.  A connection carries one
+ * statement at a time; calls wait in one queue for the next free connection, so that statements which can take several
+ * calls at once (db_statement.c) find them together there.
+ */
+#ifndef JOBSCHED_API_DB_H
+#define JOBSCHED_API_DB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "error.h"
+
+struct event_base;
+struct db;
+
+enum db_statement {
+	DB_SUBMIT,					/* body jsonb -> created, id, job */
+	DB_GET,						/* id uuid -> job */
+	DB_CANCEL,					/* id uuid -> job */
+	DB_HEALTH,					/* -> ready, health */
+	DB_STATEMENTS
+};
+
+#define DB_MAX_COLUMNS 3
+
+enum db_outcome {
+	DB_OK,						/* committed; columns are set */
+	DB_FAILED,					/* the server refused: the error fields are set; nothing was done */
+	DB_UNAVAILABLE,				/* no connection, or no free one in time: nothing was sent; message says why */
+	DB_UNKNOWN					/* sent, but no answer came: it may have been done; message says why */
+};
+
+/* All pointers are valid during done() only; text is UTF-8, NULL where there is none. */
+struct db_answer {
+	enum db_outcome outcome;
+	const char *columns[DB_MAX_COLUMNS];
+	const char *message;
+	char sqlstate[6];
+	const char *detail;
+	const char *hint;
+	const char *field;			/* PG_DIAG_COLUMN_NAME */
+};
+
+/* Owned by the caller, usually as part of its own struct; in use from db_call_send() to done(). */
+struct db_call {
+	enum db_statement statement;
+	const char *param;			/* $1 as text, NUL-terminated; must live until done(); NULL when it takes none */
+	void (*done)(struct db_call *call, const struct db_answer *answer);	/* exactly once; may free the call */
+
+	/* For db.c */
+	int64_t queued_us, deadline_us;
+	TAILQ_ENTRY(db_call) link;
+};
+
+struct db_options {
+	const char *conninfo;		/* libpq URL or conninfo; copied */
+	long connections;			/* size of the pool, at least 1 */
+	double timeout;				/* seconds from db_call_send() to done(), at most */
+};
+
+/* Starts to connect; NULL when the conninfo is wrong. */
+struct db *db_new(struct event_base *base, const struct db_options *options, struct error *err);
+
+/*
+ * done() comes within the timeout, and at once when the server is known to be away (then before this returns).
+ */
+void db_call_send(struct db *db, struct db_call *call);
+
+/* Whether any connection is up; *reason (may be NULL) is why none is, valid until the loop runs again. */
+bool db_is_up(const struct db *db, const char **reason);
+
+/* Closes all; calls still open end as DB_UNAVAILABLE or DB_UNKNOWN. */
+void db_free(struct db *db);
+
+#endif

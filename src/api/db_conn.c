@@ -1,0 +1,369 @@
+/*
+ * db_conn.c: one connection to Postgres, from name look-up to answer.
+ *
+ * A result counts only when the server is ready again: in the extended protocol CommandComplete comes before the commit,
+ * so that a connection lost between the two leaves the outcome unknown.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "clock.h"
+#include "log.h"
+#include "db_internal.h"
+
+#define CONNECT_LIMIT_US	(5 * CLOCK_US_PER_SECOND)
+#define BACKOFF_BASE_US		(100 * 1000)
+#define BACKOFF_MAX_US		(5 * CLOCK_US_PER_SECOND)
+
+static void advance(struct db_conn *conn);
+static void on_io(evutil_socket_t fd, short what, void *arg);
+
+bool
+db_conn_is_up(const struct db_conn *conn)
+{
+	return conn->state >= CONN_IDLE;
+}
+
+static void
+timer_set(struct db_conn *conn, int64_t us)
+{
+	struct timeval wait = {us / CLOCK_US_PER_SECOND, us % CLOCK_US_PER_SECOND};
+
+	event_add(conn->timer, &wait);
+}
+
+/* libpq may use another socket after every PQconnectPoll; once connected it stays. */
+static int
+io_wait(struct db_conn *conn, short events)
+{
+	if (conn->io && conn->io_events == events && event_get_fd(conn->io) == PQsocket(conn->pg) &&
+		conn->state > CONN_CONNECTING)
+		return 0;
+	if (conn->io)
+		event_free(conn->io);
+	conn->io_events = events;
+	conn->io = event_new(conn->db->base, PQsocket(conn->pg), (short) (events | EV_PERSIST), on_io, conn);
+	return conn->io && event_add(conn->io, NULL) == 0 ? 0 : -1;
+}
+
+/* Gives up the connection or the attempt; what the call's outcome is depends on how far it had come. */
+static void
+fail(struct db_conn *conn, const char *reason)
+{
+	bool was_up = db_conn_is_up(conn);
+	struct db_call *call = conn->call;
+	PGresult *result = conn->result;
+	PGconn *pg = conn->pg;
+	bool sent = conn->state == CONN_BUSY;
+	struct db_answer answer = {
+		.outcome = sent ? DB_UNKNOWN : DB_UNAVAILABLE,
+		.message = "the connection to the database was lost"
+	};
+
+	event_del(conn->timer);
+	if (conn->io)
+		event_free(conn->io);
+	conn->io = NULL;
+	if (conn->resolver)
+		db_resolver_free(conn->resolver);
+	conn->resolver = NULL;
+	conn->call = NULL;
+	conn->result = NULL;
+	conn->pg = NULL;
+	memset(conn->prepared, 0, sizeof(conn->prepared));
+	conn->state = CONN_DOWN;
+
+	db_conn_failed(conn, reason, was_up);
+	/* An error with a SQLSTATE is the server's word that the statement did nothing. */
+	if (call && result && PQresultStatus(result) != PGRES_TUPLES_OK && PQresultErrorField(result, PG_DIAG_SQLSTATE))
+		db_answer_from_result(result, &answer);
+	if (call)
+		db_call_finish(call, &answer);
+	PQclear(result);
+	PQfinish(pg);				/* last: reason may point into it */
+}
+
+static void
+on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct db_conn *conn = arg;
+
+	(void) fd;
+	(void) what;
+	switch (conn->state) {
+		case CONN_DOWN:
+			db_conn_start(conn);
+			break;
+		case CONN_RESOLVING:
+			fail(conn, "looking up the host name took too long");
+			break;
+		case CONN_CONNECTING:
+		case CONN_SETUP:
+			fail(conn, "connecting took too long");
+			break;
+		case CONN_PREPARING:
+		case CONN_BUSY:
+			fail(conn, "the server did not answer in time");
+			break;
+		case CONN_IDLE:
+			break;
+	}
+}
+
+/* Warnings of the server; without a receiver libpq would print them. */
+static void
+on_notice(void *arg, const PGresult *result)
+{
+	(void) arg;
+	log_event(LOG_LEVEL_DEBUG, "database notice", "message", PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY), NULL);
+}
+
+static void
+connect_poll(struct db_conn *conn)
+{
+	char setup[512];
+
+	switch (PQconnectPoll(conn->pg)) {
+		case PGRES_POLLING_READING:
+			if (io_wait(conn, EV_READ) < 0)
+				fail(conn, "out of memory");
+			return;
+		case PGRES_POLLING_WRITING:
+			if (io_wait(conn, EV_WRITE) < 0)
+				fail(conn, "out of memory");
+			return;
+		case PGRES_POLLING_OK:
+			break;
+		default:
+			fail(conn, PQerrorMessage(conn->pg));
+			return;
+	}
+	PQsetNoticeReceiver(conn->pg, on_notice, NULL);
+	conn->state = CONN_SETUP;
+	snprintf(setup, sizeof(setup), db_setup_sql, (long) (db_statement_timeout_us(conn->db) / 1000));
+	if (PQsetnonblocking(conn->pg, 1) < 0 || !PQsendQuery(conn->pg, setup))
+		fail(conn, PQerrorMessage(conn->pg));
+	else
+		advance(conn);
+}
+
+static void
+on_resolved(void *arg, const char *const *keywords, const char *const *values, const char *problem)
+{
+	struct db_conn *conn = arg;
+
+	if (problem) {
+		fail(conn, problem);
+		return;
+	}
+	conn->pg = PQconnectStartParams(keywords, values, 0);
+	db_resolver_free(conn->resolver);
+	conn->resolver = NULL;
+	if (!conn->pg) {
+		fail(conn, "out of memory");
+		return;
+	}
+	conn->state = CONN_CONNECTING;
+	/* The state before the first PQconnectPoll counts as PGRES_POLLING_WRITING. */
+	if (PQstatus(conn->pg) == CONNECTION_BAD)
+		fail(conn, PQerrorMessage(conn->pg));
+	else if (io_wait(conn, EV_WRITE) < 0)
+		fail(conn, "out of memory");
+}
+
+void
+db_conn_start(struct db_conn *conn)
+{
+	event_del(conn->timer);
+	conn->state = CONN_RESOLVING;
+	timer_set(conn, CONNECT_LIMIT_US);
+	conn->resolver = db_resolve(conn->db->base, conn->db->conninfo, on_resolved, conn);
+	if (!conn->resolver)
+		fail(conn, "out of memory");
+}
+
+void
+db_conn_retry_after(struct db_conn *conn, int64_t delay_us)
+{
+	timer_set(conn, delay_us);
+}
+
+static void
+execute(struct db_conn *conn)
+{
+	enum db_statement statement = conn->call->statement;
+	const char *name = db_statement_name(statement);
+	int sent;
+
+	if (conn->prepared[statement]) {
+		conn->state = CONN_BUSY;
+		sent = PQsendQueryPrepared(conn->pg, name, db_statement_params(statement), &conn->call->param, NULL, NULL, 0);
+	} else {
+		conn->state = CONN_PREPARING;
+		sent = PQsendPrepare(conn->pg, name, db_statement_sql(statement), 0, NULL);
+	}
+	if (!sent) {
+		/* Refused by libpq itself: the server has not seen it. */
+		conn->state = CONN_PREPARING;
+		fail(conn, PQerrorMessage(conn->pg));
+		return;
+	}
+	advance(conn);
+}
+
+void
+db_conn_execute(struct db_conn *conn, struct db_call *call)
+{
+	int64_t left = call->deadline_us - clock_boottime_us();
+
+	conn->call = call;
+	timer_set(conn, left > 1000 ? left : 1000);
+	execute(conn);
+}
+
+/* The server is ready for the next statement: what the last one brought is final. */
+static void
+complete(struct db_conn *conn)
+{
+	PGresult *result = conn->result;
+	bool good = result && (PQresultStatus(result) == PGRES_TUPLES_OK || PQresultStatus(result) == PGRES_COMMAND_OK);
+	struct db_call *call = conn->call;
+	struct db_answer answer;
+
+	conn->result = NULL;
+	if (conn->state == CONN_SETUP) {
+		if (!good) {
+			conn->result = result;
+			fail(conn, result ? PQresultErrorMessage(result) : "no answer to the session's settings");
+			return;
+		}
+		PQclear(result);
+		event_del(conn->timer);
+		conn->state = CONN_IDLE;
+		backoff_reset(&conn->backoff);
+		db_conn_ready(conn);
+		return;
+	}
+	if (conn->state == CONN_PREPARING && good) {
+		PQclear(result);
+		conn->prepared[call->statement] = true;
+		execute(conn);
+		return;
+	}
+
+	if (result) {
+		db_answer_from_result(result, &answer);
+	} else {
+		memset(&answer, 0, sizeof(answer));
+		answer.outcome = DB_UNKNOWN;
+		answer.message = "the database gave no result";
+	}
+	event_del(conn->timer);
+	conn->call = NULL;
+	conn->state = CONN_IDLE;
+	db_call_finish(call, &answer);
+
+	/* A standby that was a primary cannot serve; another connection may lead to the new primary. */
+	if (strcmp(answer.sqlstate, "25006") == 0 && conn->state == CONN_IDLE) {
+		conn->result = result;
+		fail(conn, PQresultErrorMessage(result));
+		return;
+	}
+	PQclear(result);
+	if (conn->state == CONN_IDLE)
+		db_conn_ready(conn);
+}
+
+/* Keeps the first error, or else the last result. */
+static void
+collect(struct db_conn *conn, PGresult *result)
+{
+	ExecStatusType status = PQresultStatus(result);
+
+	if (conn->result && PQresultStatus(conn->result) != PGRES_TUPLES_OK &&
+		PQresultStatus(conn->result) != PGRES_COMMAND_OK) {
+		PQclear(result);
+		return;
+	}
+	/* An error without SQLSTATE is libpq's own: the connection is gone, and the bad status will be seen. */
+	if (status == PGRES_FATAL_ERROR && !PQresultErrorField(result, PG_DIAG_SQLSTATE)) {
+		PQclear(result);
+		return;
+	}
+	PQclear(conn->result);
+	conn->result = result;
+}
+
+/* Sends what is left to send, takes what has come, and goes on when the statement under way is complete. */
+static void
+advance(struct db_conn *conn)
+{
+	int left = PQflush(conn->pg);
+	PGresult *result;
+
+	if (left < 0 || io_wait(conn, left ? EV_READ | EV_WRITE : EV_READ) < 0) {
+		fail(conn, left < 0 ? PQerrorMessage(conn->pg) : "out of memory");
+		return;
+	}
+	if (conn->state == CONN_IDLE) {
+		PGnotify *notify;
+
+		while ((notify = PQnotifies(conn->pg)) != NULL)
+			PQfreemem(notify);
+		/* FATAL out of the blue (57P01 and the like) becomes a result only when asked for. */
+		if (PQstatus(conn->pg) == CONNECTION_BAD)
+			fail(conn, PQerrorMessage(conn->pg));
+		return;
+	}
+	while (!PQisBusy(conn->pg)) {
+		result = PQgetResult(conn->pg);
+		if (!result) {
+			if (PQstatus(conn->pg) == CONNECTION_BAD)
+				fail(conn, PQerrorMessage(conn->pg));
+			else
+				complete(conn);
+			return;
+		}
+		collect(conn, result);
+	}
+}
+
+static void
+on_io(evutil_socket_t fd, short what, void *arg)
+{
+	struct db_conn *conn = arg;
+
+	(void) fd;
+	if (conn->state == CONN_CONNECTING) {
+		connect_poll(conn);
+		return;
+	}
+	if ((what & EV_READ) && !PQconsumeInput(conn->pg)) {
+		/* A last result may have come with the end of the connection: let advance() find both. */
+		if (conn->state == CONN_IDLE || PQisBusy(conn->pg)) {
+			fail(conn, PQerrorMessage(conn->pg));
+			return;
+		}
+	}
+	advance(conn);
+}
+
+int
+db_conn_init(struct db_conn *conn, struct db *db, int number)
+{
+	conn->db = db;
+	conn->number = number;
+	conn->state = CONN_DOWN;
+	conn->backoff.base_us = BACKOFF_BASE_US;
+	conn->backoff.max_us = BACKOFF_MAX_US;
+	conn->timer = event_new(db->base, -1, 0, on_timer, conn);
+	return conn->timer ? 0 : -1;
+}
+
+void
+db_conn_close(struct db_conn *conn)
+{
+	if (conn->state != CONN_DOWN)
+		fail(conn, "the API is stopping");
+	event_free(conn->timer);
+}

@@ -1,0 +1,100 @@
+/*
+ * jobs.c: POST /jobs, GET and DELETE /jobs/{id}.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "api.h"
+#include "jobspec.h"
+
+static void
+on_submitted(struct db_call *call, const struct db_answer *answer)
+{
+	struct exchange *x = (struct exchange *) call;
+	const char *created = answer->columns[0], *id = answer->columns[1], *job = answer->columns[2];
+	char location[64];
+
+	if (answer->outcome != DB_OK || !created || !id || !job) {
+		answer_db_problem(x, answer);
+		return;
+	}
+	if (strcmp(created, "true") != 0) {
+		answer_json(x, 200, job, NULL);
+		return;
+	}
+	snprintf(location, sizeof(location), "/jobs/%s", id);
+	answer_json(x, 201, job, location);
+}
+
+/* "application/json", with or without parameters; UTF-8 is the only charset JSON knows (RFC 8259). */
+static bool
+is_json_type(const char *type)
+{
+	static const char json[] = "application/json";
+
+	if (strncasecmp(type, json, sizeof(json) - 1) != 0)
+		return false;
+	type += sizeof(json) - 1;
+	return *type == '\0' || *type == ';' || *type == ' ' || *type == '\t';
+}
+
+void
+jobs_post(struct exchange *x)
+{
+	const char *type = http_request_header(x->request, "Content-Type");
+	struct problem problem;
+	const char *body;
+	size_t len;
+
+	if (type && !is_json_type(type)) {
+		problem_set(&problem, 415, "unsupported-media-type", NULL, "Content-Type is \"%.100s\"; allowed: application/json", type);
+		answer_problem(x, &problem, NULL);
+		return;
+	}
+	body = http_request_body(x->request, &len);
+	if (!body)
+		problem_set(&problem, 503, "unavailable", NULL, "out of memory");
+	else if (len > x->api->max_body)
+		problem_set(&problem, 413, "too-large", NULL, "the body has %zu bytes; allowed: up to %zu", len, x->api->max_body);
+	else if (jobspec_check(body, len, &problem) == 0) {
+		x->call.statement = DB_SUBMIT;
+		x->call.param = body;
+		x->call.done = on_submitted;
+		db_call_send(x->api->db, &x->call);
+		return;
+	}
+	answer_problem(x, &problem, NULL);
+}
+
+static void
+on_job(struct db_call *call, const struct db_answer *answer)
+{
+	struct exchange *x = (struct exchange *) call;
+
+	if (answer->outcome == DB_OK && answer->columns[0])
+		answer_json(x, 200, answer->columns[0], NULL);
+	else
+		answer_db_problem(x, answer);
+}
+
+static void
+call_by_id(struct exchange *x, enum db_statement statement)
+{
+	x->call.statement = statement;
+	x->call.param = x->id;
+	x->call.done = on_job;
+	db_call_send(x->api->db, &x->call);
+}
+
+void
+jobs_get(struct exchange *x)
+{
+	call_by_id(x, DB_GET);
+}
+
+void
+jobs_delete(struct exchange *x)
+{
+	call_by_id(x, DB_CANCEL);
+}

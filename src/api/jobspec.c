@@ -1,0 +1,224 @@
+/*
+ * jobspec.c: check the shape of a job given as JSON.
+ */
+#include "jobspec.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Kinds of JSON values, as bits. */
+enum {
+	KIND_STRING = 1,
+	KIND_INTEGER = 2,			/* of 32 bits */
+	KIND_NUMBER = 4,
+	KIND_OBJECT = 8,
+	KIND_ARRAY = 16
+};
+
+/* null is the same as absent, except for these two: a required field, and a payload, where JSON null could be meant. */
+enum {
+	FIELD_REQUIRED = 1,
+	FIELD_NOT_NULL = 2,
+	FIELD_ONLY_ONCE = 4,		/* required with frequency "once", forbidden with "cron" */
+	FIELD_ONLY_CRON = 8			/* the other way round */
+};
+
+static const struct field {
+	const char *name;
+	unsigned kinds;
+	unsigned flags;
+	const char *allowed;
+} fields[] = {
+	{"name", KIND_STRING, FIELD_REQUIRED, "a string, the task's name"},
+	{"payload", KIND_OBJECT | KIND_ARRAY | KIND_STRING, FIELD_NOT_NULL, "an object, an array or a string"},
+	{"frequency", KIND_STRING, FIELD_REQUIRED, "\"once\" or \"cron\""},
+	{"next_run_time", KIND_NUMBER | KIND_STRING, FIELD_ONLY_ONCE,
+		"a number of seconds since 1970, or a string with an RFC 3339 time such as \"2026-11-24T21:30:00Z\""},
+	{"cron", KIND_STRING, FIELD_ONLY_CRON, "a string with a cron expression such as \"*/5 * * * *\""},
+	{"time_zone", KIND_STRING, 0, "a string with a time zone's name such as \"Europe/Berlin\""},
+	{"max_retries", KIND_INTEGER, 0, "an integer"},
+	{"queue", KIND_STRING, 0, "a string, the queue's name"},
+	{"priority", KIND_INTEGER, 0, "an integer"},
+	{"timeout", KIND_NUMBER, 0, "a number of seconds"},
+	{"unique_key", KIND_STRING, 0, "a string"},
+};
+
+#define N_FIELDS (sizeof(fields) / sizeof(fields[0]))
+
+static const char all_fields[] =
+	"name, payload, frequency, next_run_time, cron, time_zone, max_retries, queue, priority, timeout, unique_key";
+
+static bool
+is_integer32(const json_t *value)
+{
+	/* Reals only appear for integers when the whole body was read so (read_json). */
+	if (json_is_integer(value))
+		return json_integer_value(value) >= INT32_MIN && json_integer_value(value) <= INT32_MAX;
+	return false;
+}
+
+static bool
+is_kind(const json_t *value, unsigned kinds)
+{
+	return ((kinds & KIND_STRING) && json_is_string(value)) || ((kinds & KIND_INTEGER) && is_integer32(value)) ||
+		((kinds & KIND_NUMBER) && json_is_number(value)) || ((kinds & KIND_OBJECT) && json_is_object(value)) ||
+		((kinds & KIND_ARRAY) && json_is_array(value));
+}
+
+static const struct field *
+find_field(const char *name)
+{
+	for (size_t i = 0; i < N_FIELDS; i++) {
+		if (strcmp(fields[i].name, name) == 0)
+			return &fields[i];
+	}
+	return NULL;
+}
+
+/* The value as the client wrote it, short. */
+static void
+show(const json_t *value, char *out, size_t size)
+{
+	char text[96];
+	size_t n = json_dumpb(value, text, sizeof(text) - 1, JSON_ENCODE_ANY | JSON_COMPACT);
+
+	if (n == (size_t) -1 || n == 0) {
+		snprintf(out, size, "(not shown)");
+	} else if (n < sizeof(text)) {
+		text[n] = '\0';
+		snprintf(out, size, "%s", text);
+	} else {
+		snprintf(out, size, "%s of %zu bytes", json_is_string(value) ? "a string" : json_is_array(value) ? "an array"
+				 : json_is_object(value) ? "an object" : "a number", n);
+	}
+}
+
+static int
+bad_field(struct problem *problem, const struct field *field, const json_t *value)
+{
+	char shown[128];
+
+	show(value, shown, sizeof(shown));
+	return problem_set(problem, 422, "invalid-field", field->name, "%s is %s; allowed: %s", field->name, shown,
+					   field->allowed);
+}
+
+static int
+read_json(const char *body, size_t len, json_t **root, struct problem *problem)
+{
+	size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY;
+	json_error_t error;
+
+	if (strspn(body, " \t\r\n") == len)
+		return problem_set(problem, 400, "not-json", NULL, "the body is empty; allowed: a JSON object");
+	*root = json_loadb(body, len, flags, &error);
+	/* Integers beyond 64 bits are JSON and fit into jsonb, but not into jansson's integers. */
+	if (!*root && json_error_code(&error) == json_error_numeric_overflow)
+		*root = json_loadb(body, len, flags | JSON_DECODE_INT_AS_REAL, &error);
+	if (*root)
+		return 0;
+
+	switch (json_error_code(&error)) {
+		case json_error_null_character:
+		case json_error_null_byte_in_key:
+			return problem_set(problem, 422, "nul-character", NULL, "line %d, column %d: \\u0000 cannot be stored in a JSON value "
+							   "of the database; allowed: any other character", error.line, error.column);
+		case json_error_duplicate_key:
+			return problem_set(problem, 400, "not-json", NULL, "line %d, column %d: %s; allowed: each key once in an object",
+							   error.line, error.column, error.text);
+		case json_error_stack_overflow:
+			return problem_set(problem, 400, "not-json", NULL, "the JSON is nested too deeply; allowed: up to %d levels",
+							   JSON_PARSER_MAX_DEPTH);
+		case json_error_numeric_overflow:
+			return problem_set(problem, 422, "number-too-large", NULL, "line %d, column %d: a number is too large; allowed: up to "
+							   "1.79e308 in absolute value", error.line, error.column);
+		case json_error_out_of_memory:
+			return problem_set(problem, 503, "unavailable", NULL, "out of memory");
+		default:
+			return problem_set(problem, 400, "not-json", NULL, "the body is not JSON: line %d, column %d: %s", error.line,
+							   error.column, error.text);
+	}
+}
+
+static int
+check_known(const json_t *root, struct problem *problem)
+{
+	const struct field *field;
+	const char *name;
+	json_t *value;
+
+	json_object_foreach((json_t *) root, name, value) {
+		field = find_field(name);
+		if (!field)
+			return problem_set(problem, 422, "unknown-field", name, "unknown field \"%.60s\"; allowed: %s", name, all_fields);
+		if (json_is_null(value) && !(field->flags & (FIELD_REQUIRED | FIELD_NOT_NULL)))
+			continue;
+		if (!is_kind(value, field->kinds))
+			return bad_field(problem, field, value);
+	}
+	return 0;
+}
+
+static bool
+is_given(const json_t *root, const char *name)
+{
+	const json_t *value = json_object_get(root, name);
+
+	return value && !json_is_null(value);
+}
+
+static int
+check_complete(const json_t *root, struct problem *problem)
+{
+	const char *frequency = json_string_value(json_object_get(root, "frequency"));
+	bool once;
+
+	for (size_t i = 0; i < N_FIELDS; i++) {
+		if ((fields[i].flags & FIELD_REQUIRED) && !json_object_get(root, fields[i].name))
+			return problem_set(problem, 422, "missing-field", fields[i].name, "%s is missing; allowed: %s", fields[i].name,
+							   fields[i].allowed);
+	}
+	once = strcmp(frequency, "once") == 0;
+	if (!once && strcmp(frequency, "cron") != 0)
+		return bad_field(problem, find_field("frequency"), json_object_get(root, "frequency"));
+
+	for (size_t i = 0; i < N_FIELDS; i++) {
+		unsigned needed = once ? FIELD_ONLY_ONCE : FIELD_ONLY_CRON;
+		unsigned forbidden = once ? FIELD_ONLY_CRON : FIELD_ONLY_ONCE;
+
+		if ((fields[i].flags & needed) && !is_given(root, fields[i].name))
+			return problem_set(problem, 422, "missing-field", fields[i].name,
+							   "%s is missing, which frequency \"%s\" needs; allowed: %s", fields[i].name, frequency,
+							   fields[i].allowed);
+		if ((fields[i].flags & forbidden) && is_given(root, fields[i].name))
+			return problem_set(problem, 422, "invalid-field", fields[i].name,
+							   "%s is given with frequency \"%s\"; allowed: only with frequency \"%s\"", fields[i].name,
+							   frequency, once ? "cron" : "once");
+	}
+	return 0;
+}
+
+int
+jobspec_check(const char *body, size_t len, struct problem *problem)
+{
+	json_t *root = NULL;
+	int rc;
+
+	if (read_json(body, len, &root, problem) < 0)
+		return -1;
+	if (!json_is_object(root)) {
+		char shown[128];
+
+		show(root, shown, sizeof(shown));
+		rc = problem_set(problem, 422, "not-an-object", NULL, "the body is %s; allowed: a JSON object", shown);
+	} else {
+		rc = check_known(root, problem);
+		if (rc == 0)
+			rc = check_complete(root, problem);
+	}
+	json_decref(root);
+	return rc;
+}

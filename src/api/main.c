@@ -1,0 +1,286 @@
+/*
+ * main.c: jobsched-api, the REST interface.
+ *
+ * One thread, one event loop for HTTP and libpq.  A request is parsed and checked, becomes one call of a SQL function,
+ * and its answer is the function's JSON.
+ */
+#include <event2/event.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "api.h"
+#include "config.h"
+#include "log.h"
+
+#ifndef JOBSCHED_VERSION
+#define JOBSCHED_VERSION "1.0"
+#endif
+
+#define PROGRAM		"jobsched-api"
+#define MAX_HEADER	16384		/* bytes of request line and headers */
+#define OTHER_FILES	32			/* descriptors beside those of clients and database */
+
+struct settings {
+	char *listen;
+	char *database_url;
+	long db_connections;
+	double request_timeout;
+	double read_timeout;
+	long max_connections;
+	long max_body;
+	double shutdown_timeout;
+	char *log_level;
+	char *log_format;
+};
+
+static const struct config_item items[] = {
+	{.name = "API_LISTEN", .type = CONFIG_TEXT, .def = "127.0.0.1:8000", .offset = offsetof(struct settings, listen),
+		.help = "address and port to listen on, loopback only; port 0: any free one"},
+	{.name = "DATABASE_URL", .type = CONFIG_TEXT, .def = "postgresql+psycopg2://app:app@localhost:5432/jobs", .secret = true,
+		.offset = offsetof(struct settings, database_url), .help = "libpq URL or keyword=value list"},
+	{.name = "API_DB_CONNECTIONS", .type = CONFIG_INT, .def = "4", .min = 1, .max = 64,
+		.offset = offsetof(struct settings, db_connections), .help = "connections to the database"},
+	{.name = "API_REQUEST_TIMEOUT", .type = CONFIG_SECONDS, .def = "10", .min = 0.1, .max = 300,
+		.offset = offsetof(struct settings, request_timeout), .help = "seconds in which a request is answered"},
+	{.name = "API_READ_TIMEOUT", .type = CONFIG_SECONDS, .def = "30", .min = 1, .max = 3600,
+		.offset = offsetof(struct settings, read_timeout),
+		.help = "seconds in which a request must have arrived whole; also how long a connection may be idle"},
+	{.name = "API_MAX_CONNECTIONS", .type = CONFIG_INT, .def = "1024", .min = 1, .max = 65536,
+		.offset = offsetof(struct settings, max_connections), .help = "clients connected at once; more wait to be accepted"},
+	{.name = "API_MAX_BODY", .type = CONFIG_INT, .def = "1048576", .min = 1024, .max = 67108864,
+		.offset = offsetof(struct settings, max_body), .help = "bytes of a request's body"},
+	{.name = "SHUTDOWN_TIMEOUT", .type = CONFIG_SECONDS, .def = "30", .min = 0, .max = 3600,
+		.offset = offsetof(struct settings, shutdown_timeout), .help = "seconds that SIGTERM leaves to open requests"},
+	{.name = "LOG_LEVEL", .type = CONFIG_CHOICE, .def = "INFO", .choices = "DEBUG|INFO|WARNING|WARN|ERROR",
+		.offset = offsetof(struct settings, log_level), .help = "least level that is logged; DEBUG logs every request"},
+	{.name = "LOG_FORMAT", .type = CONFIG_CHOICE, .def = "text", .choices = "text|json",
+		.offset = offsetof(struct settings, log_format), .help = "form of log lines on standard error"},
+};
+
+#define N_ITEMS (sizeof(items) / sizeof(items[0]))
+
+/* Everything that the signal handlers of the loop need. */
+struct program {
+	struct event_base *base;
+	struct http_server *http;
+	struct event *sigterm, *sigint, *give_up;
+	double shutdown_timeout;
+	bool stopping;
+};
+
+static void
+usage(FILE *out)
+{
+	fprintf(out,
+			"Usage: " PROGRAM " [OPTION]\n"
+			"The REST interface of jobsched: turns HTTP requests into calls of its SQL functions.\n\n"
+			"  --check-config   print the settings that would be used, secrets masked, and exit\n"
+			"  --help           print this and exit\n"
+			"  --version        print the version and exit\n\n"
+			"Settings are read from the environment, then from .env in the working directory:\n\n");
+	config_help(items, N_ITEMS, out);
+	fprintf(out, "\nSIGTERM and SIGINT: answer what has arrived, then exit 0; a second one exits at once.\n"
+			"Exit codes: 0 ended as asked, 1 cannot start or run, 2 wrong usage or settings.\n");
+}
+
+static void
+on_drained(void *arg)
+{
+	struct program *program = arg;
+
+	event_base_loopexit(program->base, NULL);
+}
+
+static void
+on_give_up(evutil_socket_t fd, short what, void *arg)
+{
+	struct program *program = arg;
+
+	(void) fd;
+	(void) what;
+	log_event(LOG_LEVEL_WARNING, "stopping with requests unanswered", NULL);
+	event_base_loopbreak(program->base);
+}
+
+static void
+on_stop(evutil_socket_t signo, short what, void *arg)
+{
+	struct program *program = arg;
+	struct timeval limit = {
+		(time_t) program->shutdown_timeout,
+		(suseconds_t) ((program->shutdown_timeout - (double) (time_t) program->shutdown_timeout) * 1e6)
+	};
+
+	(void) what;
+	if (program->stopping) {
+		on_give_up(-1, 0, program);
+		return;
+	}
+	program->stopping = true;
+	log_event(LOG_LEVEL_INFO, "stopping", "signal", signo == SIGTERM ? "SIGTERM" : "SIGINT", NULL);
+	event_add(program->give_up, &limit);
+	http_server_drain(program->http, on_drained, program);
+}
+
+/* Lets the process open as many files as it may need; returns how many clients that leaves room for. */
+static long
+allow_files(long clients, long db_connections)
+{
+	rlim_t needed = (rlim_t) (clients + db_connections + OTHER_FILES);
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return clients;
+	if (limit.rlim_cur < needed) {
+		limit.rlim_cur = limit.rlim_max < needed ? limit.rlim_max : needed;
+		setrlimit(RLIMIT_NOFILE, &limit);
+		getrlimit(RLIMIT_NOFILE, &limit);
+	}
+	if (limit.rlim_cur < needed) {
+		long room = (long) limit.rlim_cur - db_connections - OTHER_FILES;
+
+		room = room < 1 ? 1 : room;
+		log_event(LOG_LEVEL_WARNING, "fewer connections than API_MAX_CONNECTIONS", "open_files", LOG_NUM(limit.rlim_cur),
+				  "connections", LOG_NUM(room), NULL);
+		return room;
+	}
+	return clients;
+}
+
+static int
+run(const struct settings *settings, const struct listen_address *address)
+{
+	struct program program = {.shutdown_timeout = settings->shutdown_timeout};
+	struct api api = {.max_body = (size_t) settings->max_body};
+	struct http_options http = {
+		.address = *address,
+		.max_header = MAX_HEADER,
+		.max_body = (size_t) settings->max_body,
+		.read_timeout = settings->read_timeout,
+		.handler = route_request,
+		.arg = &api
+	};
+	char *url = config_database_url(settings->database_url);
+	struct db_options db = {url, settings->db_connections, settings->request_timeout};
+	struct error err = {"out of memory"};
+	char host[64];
+	int rc = 1;
+
+	http.max_connections = allow_files(settings->max_connections, settings->db_connections);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+
+	program.base = event_base_new();
+	if (!program.base || !url)
+		goto out;
+	program.sigterm = evsignal_new(program.base, SIGTERM, on_stop, &program);
+	program.sigint = evsignal_new(program.base, SIGINT, on_stop, &program);
+	program.give_up = evtimer_new(program.base, on_give_up, &program);
+	if (!program.sigterm || !program.sigint || !program.give_up)
+		goto out;
+	evsignal_add(program.sigterm, NULL);
+	evsignal_add(program.sigint, NULL);
+
+	api.db = db_new(program.base, &db, &err);
+	if (!api.db) {
+		rc = 2;
+		goto out;
+	}
+	program.http = http_server_new(program.base, &http, &err);
+	if (!program.http)
+		goto out;
+	log_event(LOG_LEVEL_INFO, "listening", "host", listen_host(address, host), "port",
+			  LOG_NUM(http_server_port(program.http)), NULL);
+
+	event_base_dispatch(program.base);
+	rc = 0;
+	log_event(LOG_LEVEL_INFO, "stopped", NULL);
+
+out:
+	if (rc != 0)
+		log_event(LOG_LEVEL_ERROR, "cannot start", "reason", err.msg, NULL);
+	db_free(api.db);
+	http_server_free(program.http);
+	if (program.sigterm)
+		event_free(program.sigterm);
+	if (program.sigint)
+		event_free(program.sigint);
+	if (program.give_up)
+		event_free(program.give_up);
+	if (program.base)
+		event_base_free(program.base);
+	free(url);
+	return rc;
+}
+
+/* 0: go on with `settings`; 1: done, all is well; 2: wrong usage. */
+static int
+parse_options(int argc, char **argv, bool *check_config)
+{
+	static const struct option options[] = {
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'V'},
+		{"check-config", no_argument, NULL, 'c'},
+		{NULL, 0, NULL, 0}
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "hV", options, NULL)) != -1) {
+		switch (c) {
+			case 'h':
+				usage(stdout);
+				return 1;
+			case 'V':
+				printf(PROGRAM " " JOBSCHED_VERSION "\n");
+				return 1;
+			case 'c':
+				*check_config = true;
+				break;
+			default:
+				fprintf(stderr, "Try \"" PROGRAM " --help\".\n");
+				return 2;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, PROGRAM ": unexpected argument \"%s\"\nTry \"" PROGRAM " --help\".\n", argv[optind]);
+		return 2;
+	}
+	return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct settings settings = {0};
+	struct listen_address address;
+	enum log_level level = LOG_LEVEL_INFO;
+	bool check_config = false;
+	struct error err;
+	int rc = parse_options(argc, argv, &check_config);
+
+	if (rc != 0)
+		return rc == 1 ? 0 : rc;
+
+	if (config_load(items, N_ITEMS, ".env", &settings, &err) < 0 || listen_parse(settings.listen, &address, &err) < 0) {
+		fprintf(stderr, PROGRAM ": %s\n", err.msg);
+		config_free(items, N_ITEMS, &settings);
+		return 2;
+	}
+	log_level_parse(settings.log_level, &level);
+	log_setup(PROGRAM, level, strcmp(settings.log_format, "json") == 0);
+
+	if (check_config) {
+		config_print(items, N_ITEMS, &settings, stdout);
+	} else {
+		log_event(LOG_LEVEL_INFO, "starting", "version", JOBSCHED_VERSION, "pid", LOG_NUM(getpid()), NULL);
+		rc = run(&settings, &address);
+	}
+	config_free(items, N_ITEMS, &settings);
+	return rc;
+}
