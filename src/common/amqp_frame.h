@@ -1,9 +1,9 @@
 /*
  * amqp_frame.h: AMQP 0-9-1 frames to and from memory, without any I/O.
  *
- * A frame is type (1 byte), channel (2), payload size (4), payload, end mark 0xCE.  Payloads of methods and properties are
- * coded by rabbitmq-c (amqp_framing.h has a struct for each); this adds the frames around them, for programs that own
- * their socket and must never wait in a library.
+ * A frame is type (1 byte), channel (2), payload size (4), payload, end mark 0xCE.  Payloads of methods and
+ * properties are coded by rabbitmq-c (amqp_framing.h has a struct for each); this adds the frames around them, for
+ * programs that own their socket and must never wait in a library.
  */
 #ifndef JOBSCHED_AMQP_FRAME_H
 #define JOBSCHED_AMQP_FRAME_H
@@ -32,19 +32,20 @@ struct amqp_frame {
 };
 
 /*
- * The first frame in `len` bytes at `in`.  Returns the bytes it takes, 0 when it has not arrived whole, -1 when this is
- * no AMQP frame or one of more than `frame_max` bytes (overhead included).
+ * The first frame in `len` bytes at `in`.  Returns the bytes it takes, 0 when it has not arrived whole, -1 when this
+ * is no AMQP frame or one of more than `frame_max` bytes (overhead included).
  */
 long amqp_frame_parse(const uint8_t *in, size_t len, size_t frame_max, struct amqp_frame *frame);
 
 /*
- * The method's struct, in memory of `pool`, its strings pointing into the frame; NULL when it is not a (known, complete)
- * method.
+ * The method's struct, in memory of `pool`, its strings pointing into the frame; NULL when it is not a (known,
+ * complete) method.
  */
 void *amqp_frame_method(const struct amqp_frame *frame, amqp_pool_t *pool);
 
 /*
- * The properties in a header frame of class basic, as above, and the size of the body that follows; NULL when malformed.
+ * The properties in a header frame of class basic, as above, and the size of the body that follows; NULL when
+ * malformed.
  */
 amqp_basic_properties_t *amqp_frame_properties(const struct amqp_frame *frame, amqp_pool_t *pool, uint64_t *body_size);
 

@@ -1,9 +1,9 @@
 /*
  * amqp_link.c: one AMQP 0-9-1 connection that never waits.
  *
- * rabbitmq-c codes the methods, but its own socket functions wait (amqp_basic_publish without limit when the broker takes
- * nothing in), and a process of Postgres that sleeps there answers neither a shutdown nor the barrier of DROP DATABASE.
- * So the socket is ours: every step does what the socket and the clock allow now and returns.
+ * rabbitmq-c codes the methods, but its own socket functions wait (amqp_basic_publish without limit when the broker
+ * takes nothing in), and a process of Postgres that sleeps there answers neither a shutdown nor the barrier of DROP
+ * DATABASE. So the socket is ours: every step does what the socket and the clock allow now and returns.
  *
  *	 WAITING -> LOOKUP -> CONNECTING -> START -> TUNE -> OPENING -> OPEN
  *	    ^----------- any failure: back with a growing delay ---------'
@@ -19,96 +19,19 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "../common/backoff.h"
-#include "../common/clock.h"
-#include "amqp_link.h"
-#include "miscadmin.h"
-#include "resolver.h"
+#include "amqp_link_private.h"
 #include "storage/fd.h"
 
-#define FRAME_MAX		(32 * 1024) /* what we ask for; ours are far smaller */
-#define IN_SIZE			(64 * 1024) /* holds one frame of any size that the broker may send */
-#define OUT_SIZE		(256 * 1024)
-#define READS_A_STEP	16			/* so that a chatty broker cannot keep the caller in one step */
-
 #define CONNECT_MS		5000		/* for one address */
-#define LOGIN_MS		10000		/* from the TCP connection to the open one */
 #define BACKOFF_MIN_US	200000
 #define BACKOFF_MAX_US	10000000
 #define WELL_MS			5000		/* open for so long: the next delay is the first one again */
-
-/* We send something every half of it; silence for twice of it means that the broker is gone. */
-#define HEARTBEAT_S		30
-
-typedef enum LinkState
-{
-	LINK_IDLE,					/* not configured, or with a bad URL: `error` says which */
-	LINK_WAITING,
-	LINK_LOOKUP,
-	LINK_CONNECTING,
-	LINK_START,
-	LINK_TUNE,
-	LINK_OPENING,
-	LINK_OPEN
-} LinkState;
-
-struct AmqpLink
-{
-	MemoryContext cxt;
-	AmqpLinkOwner owner;
-	LinkState	state;
-	uint64		generation;
-
-	/* configuration: info points into parsed */
-	char	   *url;
-	char	   *parsed;
-	struct amqp_connection_info info;
-
-	Resolver   *resolver;
-	int			address;		/* index of the address that is tried */
-	pgsocket	fd;
-	int64		deadline;		/* of the state, ms since boot; WAITING: when the next try is */
-	int64		opened_at;		/* ms since boot */
-	int64		last_sent,
-				last_heard;
-	int			heartbeat_ms;	/* agreed with the broker */
-	struct backoff backoff;
-
-	uint8	   *in;
-	size_t		in_start,
-				in_end;
-	uint8	   *out;
-	size_t		out_start,
-				out_end;
-	amqp_pool_t pool;			/* of the method being decoded */
-
-	bool		is_blocked;
-	char		blocked[200];
-	char		error[300];		/* the last failure */
-	char		reported[300];	/* the trouble that the log has been told of; empty: all is well */
-	bool		was_well;
-	char		peer[300];
-	char		text[700];		/* what amqp_link_state() returned */
-};
 
 static void link_try(AmqpLink *link);
 static void link_connect(AmqpLink *link);
 static void link_connected(AmqpLink *link);
 static void link_address_failed(AmqpLink *link, int error);
 static void link_close(AmqpLink *link);
-static void link_read(AmqpLink *link);
-static void link_handle(AmqpLink *link, const struct amqp_frame *frame);
-static void link_handle_connection(AmqpLink *link, const struct amqp_frame *frame);
-static void link_send_start_ok(AmqpLink *link, const amqp_connection_start_t *start);
-static void link_send_tune_ok(AmqpLink *link, const amqp_connection_tune_t *tune);
-static void link_write(AmqpLink *link);
-static void link_beat(AmqpLink *link);
-
-static int64
-now_ms(void)
-{
-	return clock_boottime_us() / 1000;
-}
 
 AmqpLink *
 amqp_link_create(MemoryContext cxt, const AmqpLinkOwner *owner)
@@ -128,36 +51,6 @@ amqp_link_create(MemoryContext cxt, const AmqpLinkOwner *owner)
 }
 
 /* ---- configuration ---- */
-
-/* Why the URL cannot be used, or NULL. */
-static const char *
-link_parse_url(AmqpLink *link)
-{
-	char	   *path,
-			   *query;
-
-	link->parsed = MemoryContextStrdup(link->cxt, link->url);
-	path = strstr(link->parsed, "://");
-	path = path != NULL ? strchr(path + 3, '/') : NULL;
-	query = path != NULL ? strchr(path, '?') : NULL;
-	if (query != NULL)
-		*query = '\0';
-
-	memset(&link->info, 0, sizeof(link->info));
-	if (amqp_parse_url(link->parsed, &link->info) != AMQP_STATUS_OK)
-		return "it must look like amqp://user:password@host:port/vhost, with special characters percent-encoded";
-	if (link->info.ssl)
-		return "amqps:// is not supported by the scheduler, use amqp://";
-	if (link->info.host[0] == '\0')
-		return "it names no host";
-	if (link->info.vhost[0] == '\0')
-		link->info.vhost = "/";
-	if (!amqp_frame_is_shortstr(link->info.vhost))
-		return "the virtual host is longer than 255 bytes";
-	if (strlen(link->info.user) + strlen(link->info.password) > 2048)
-		return "user and password are longer than 2048 bytes";
-	return NULL;
-}
 
 bool
 amqp_link_configure(AmqpLink *link, const char *url)
@@ -183,7 +76,7 @@ amqp_link_configure(AmqpLink *link, const char *url)
 		strlcpy(link->error, "not configured", sizeof(link->error));
 		return true;
 	}
-	problem = link_parse_url(link);
+	problem = amqp_login_parse_url(link);
 	if (problem != NULL)
 	{
 		snprintf(link->error, sizeof(link->error), "bad url: %s", problem);
@@ -213,11 +106,11 @@ amqp_link_step(AmqpLink *link)
 	if (link->state == LINK_LOOKUP || link->state == LINK_CONNECTING)
 		link_try(link);
 	if (link->state >= LINK_START)
-		link_read(link);
+		amqp_link_read(link);
 	if (link->state >= LINK_START)
-		link_beat(link);
+		amqp_link_beat(link);
 	if (link->state >= LINK_START)
-		link_write(link);
+		amqp_link_write(link);
 }
 
 static void
@@ -361,274 +254,6 @@ link_close(AmqpLink *link)
 		link->owner.closed(link->owner.arg);
 }
 
-/* ---- reading ---- */
-
-static void
-link_read(AmqpLink *link)
-{
-	for (int i = 0; i < READS_A_STEP; i++)
-	{
-		struct amqp_frame frame;
-		ssize_t		got;
-		long		size;
-
-		if (link->in_start > 0)
-		{
-			memmove(link->in, link->in + link->in_start, link->in_end - link->in_start);
-			link->in_end -= link->in_start;
-			link->in_start = 0;
-		}
-		got = recv(link->fd, link->in + link->in_end, IN_SIZE - link->in_end, MSG_DONTWAIT);
-		if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
-			return;
-		if (got < 0)
-		{
-			amqp_link_fail(link, "lost the connection to %s: %s", link->peer, strerror(errno));
-			return;
-		}
-		if (got == 0)
-		{
-			amqp_link_fail(link, "%s closed the connection", link->peer);
-			return;
-		}
-		link->in_end += (size_t) got;
-		link->last_heard = now_ms();
-
-		while ((size = amqp_frame_parse(link->in + link->in_start, link->in_end - link->in_start, FRAME_MAX, &frame)) > 0)
-		{
-			link->in_start += (size_t) size;	/* first: whatever the handler does, the frame is not seen twice */
-			link_handle(link, &frame);
-			recycle_amqp_pool(&link->pool);
-			if (link->state < LINK_START)
-				return;			/* closed by the handler */
-		}
-		if (size < 0)
-		{
-			amqp_link_fail(link, "%s does not speak AMQP 0-9-1", link->peer);
-			return;
-		}
-	}
-}
-
-static void
-link_handle(AmqpLink *link, const struct amqp_frame *frame)
-{
-	if (frame->type == AMQP_FRAME_HEARTBEAT)
-		return;
-	if (frame->channel != 0)
-	{
-		if (link->state == LINK_OPEN)
-			link->owner.frame(link->owner.arg, frame);
-		return;
-	}
-	if (frame->type == AMQP_FRAME_METHOD)
-		link_handle_connection(link, frame);
-}
-
-static void
-link_handle_connection(AmqpLink *link, const struct amqp_frame *frame)
-{
-	void	   *method = amqp_frame_method(frame, &link->pool);
-	char		reason[200];
-
-	if (method == NULL)
-	{
-		amqp_link_fail(link, "%s sent an unknown method 0x%08X", link->peer, (unsigned int) frame->method);
-		return;
-	}
-	switch (frame->method)
-	{
-		case AMQP_CONNECTION_START_METHOD:
-			if (link->state == LINK_START)
-				link_send_start_ok(link, method);
-			break;
-		case AMQP_CONNECTION_SECURE_METHOD:
-			amqp_link_fail(link, "%s wants another way of login than PLAIN", link->peer);
-			break;
-		case AMQP_CONNECTION_TUNE_METHOD:
-			if (link->state == LINK_TUNE)
-				link_send_tune_ok(link, method);
-			break;
-		case AMQP_CONNECTION_OPEN_OK_METHOD:
-			if (link->state == LINK_OPENING)
-			{
-				link->state = LINK_OPEN;
-				link->opened_at = now_ms();
-				link->owner.opened(link->owner.arg);
-			}
-			break;
-		case AMQP_CONNECTION_CLOSE_METHOD:
-			{
-				amqp_connection_close_ok_t ok = {0};
-
-				amqp_link_text(reason, sizeof(reason), ((amqp_connection_close_t *) method)->reply_text);
-				amqp_link_method(link, 0, AMQP_CONNECTION_CLOSE_OK_METHOD, &ok);
-				link_write(link);
-				amqp_link_fail(link, "%s closed the connection: %s", link->peer, reason);
-				break;
-			}
-		case AMQP_CONNECTION_BLOCKED_METHOD:
-			amqp_link_text(link->blocked, sizeof(link->blocked), ((amqp_connection_blocked_t *) method)->reason);
-			link->is_blocked = true;
-			ereport(LOG, errmsg("jobsched: the broker at %s takes no messages: %s", link->peer, link->blocked));
-			break;
-		case AMQP_CONNECTION_UNBLOCKED_METHOD:
-			link->is_blocked = false;
-			ereport(LOG, errmsg("jobsched: the broker at %s takes messages again", link->peer));
-			break;
-		default:
-			break;
-	}
-}
-
-/* ---- login ---- */
-
-static void
-link_send_start_ok(AmqpLink *link, const amqp_connection_start_t *start)
-{
-	static const char *const wanted[] = {"authentication_failure_close", "basic.nack", "connection.blocked", "publisher_confirms"};
-	amqp_table_entry_t capabilities[lengthof(wanted)];
-	amqp_table_entry_t properties[3];
-	char		name[64];
-	char		response[2048 + 3];
-	char		mechanisms[256];
-	size_t		user = strlen(link->info.user),
-				password = strlen(link->info.password);
-	amqp_connection_start_ok_t ok = {
-		.client_properties = {.num_entries = lengthof(properties), .entries = properties},
-		.mechanism = amqp_cstring_bytes("PLAIN"),
-		.response = {.len = user + password + 2, .bytes = response},
-		.locale = amqp_cstring_bytes("en_US"),
-	};
-
-	amqp_link_text(mechanisms, sizeof(mechanisms), start->mechanisms);
-	if (strstr(mechanisms, "PLAIN") == NULL)
-	{
-		amqp_link_fail(link, "%s offers no login with PLAIN, only: %s", link->peer, mechanisms);
-		return;
-	}
-	for (size_t i = 0; i < lengthof(wanted); i++)
-	{
-		capabilities[i].key = amqp_cstring_bytes(wanted[i]);
-		capabilities[i].value.kind = AMQP_FIELD_KIND_BOOLEAN;
-		capabilities[i].value.value.boolean = 1;
-	}
-	snprintf(name, sizeof(name), "jobsched scheduler, pid %d", MyProcPid);
-	properties[0].key = amqp_cstring_bytes("product");
-	properties[0].value.kind = AMQP_FIELD_KIND_UTF8;
-	properties[0].value.value.bytes = amqp_cstring_bytes("jobsched");
-	properties[1].key = amqp_cstring_bytes("connection_name");
-	properties[1].value.kind = AMQP_FIELD_KIND_UTF8;
-	properties[1].value.value.bytes = amqp_cstring_bytes(name);
-	properties[2].key = amqp_cstring_bytes("capabilities");
-	properties[2].value.kind = AMQP_FIELD_KIND_TABLE;
-	properties[2].value.value.table = (amqp_table_t) {.num_entries = lengthof(wanted), .entries = capabilities};
-
-	response[0] = '\0';
-	memcpy(response + 1, link->info.user, user);
-	response[1 + user] = '\0';
-	memcpy(response + 2 + user, link->info.password, password);
-	amqp_link_method(link, 0, AMQP_CONNECTION_START_OK_METHOD, &ok);
-	link->state = LINK_TUNE;
-}
-
-static void
-link_send_tune_ok(AmqpLink *link, const amqp_connection_tune_t *tune)
-{
-	amqp_connection_tune_ok_t ok = {
-		.channel_max = tune->channel_max,
-		.frame_max = tune->frame_max == 0 ? FRAME_MAX : Min(tune->frame_max, FRAME_MAX),
-		.heartbeat = tune->heartbeat == 0 ? HEARTBEAT_S : Min(tune->heartbeat, HEARTBEAT_S),
-	};
-	amqp_connection_open_t open = {.virtual_host = amqp_cstring_bytes(link->info.vhost)};
-
-	link->heartbeat_ms = ok.heartbeat * 1000;
-	amqp_link_method(link, 0, AMQP_CONNECTION_TUNE_OK_METHOD, &ok);
-	amqp_link_method(link, 0, AMQP_CONNECTION_OPEN_METHOD, &open);
-	link->state = LINK_OPENING;
-}
-
-/* ---- writing ---- */
-
-static void
-link_write(AmqpLink *link)
-{
-	while (link->out_start < link->out_end)
-	{
-		ssize_t		sent = send(link->fd, link->out + link->out_start, link->out_end - link->out_start,
-								MSG_DONTWAIT | MSG_NOSIGNAL);
-
-		if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
-			return;
-		if (sent < 0)
-		{
-			amqp_link_fail(link, "lost the connection to %s: %s", link->peer, strerror(errno));
-			return;
-		}
-		link->out_start += (size_t) sent;
-		link->last_sent = now_ms();
-	}
-	link->out_start = link->out_end = 0;
-}
-
-/* Deadlines of login and silence, and our own sign of life. */
-static void
-link_beat(AmqpLink *link)
-{
-	int64		now = now_ms();
-
-	if (link->state != LINK_OPEN)
-	{
-		if (now >= link->deadline)
-			amqp_link_fail(link, "%s did not answer the login within %d s", link->peer, LOGIN_MS / 1000);
-		return;
-	}
-	if (now - link->last_heard >= 2 * link->heartbeat_ms)
-		amqp_link_fail(link, "%s has been silent for %d s", link->peer, 2 * link->heartbeat_ms / 1000);
-	else if (now - link->last_sent >= link->heartbeat_ms / 2 && link->out_start == link->out_end)
-		link->out_end = (size_t) amqp_frame_put_heartbeat(link->out, OUT_SIZE);
-}
-
-size_t
-amqp_link_room(const AmqpLink *link)
-{
-	return OUT_SIZE - (link->out_end - link->out_start);
-}
-
-uint8 *
-amqp_link_reserve(AmqpLink *link, size_t size)
-{
-	if (link->state < LINK_START || amqp_link_room(link) < size)
-		return NULL;
-	if (OUT_SIZE - link->out_end < size)
-	{
-		memmove(link->out, link->out + link->out_start, link->out_end - link->out_start);
-		link->out_end -= link->out_start;
-		link->out_start = 0;
-	}
-	return link->out + link->out_end;
-}
-
-void
-amqp_link_commit(AmqpLink *link, size_t size)
-{
-	Assert(size <= OUT_SIZE - link->out_end);
-	link->out_end += size;
-}
-
-bool
-amqp_link_method(AmqpLink *link, uint16 channel, amqp_method_number_t id, void *method)
-{
-	size_t		room = Min(amqp_link_room(link), 4096);
-	uint8	   *out = amqp_link_reserve(link, room);
-	long		size = out != NULL ? amqp_frame_put_method(out, room, channel, id, method) : -1;
-
-	if (size < 0)
-		return false;
-	amqp_link_commit(link, (size_t) size);
-	return true;
-}
-
 /* ---- what others ask ---- */
 
 bool
@@ -667,20 +292,6 @@ amqp_link_report_well(AmqpLink *link)
 	link->reported[0] = '\0';
 }
 
-void
-amqp_link_text(char *out, size_t size, amqp_bytes_t from)
-{
-	size_t		n = Min(from.len, size - 1);
-
-	for (size_t i = 0; i < n; i++)
-	{
-		unsigned char c = ((const unsigned char *) from.bytes)[i];
-
-		out[i] = c < 0x20 || c >= 0x7f ? '?' : (char) c;
-	}
-	out[n] = '\0';
-}
-
 const char *
 amqp_link_state(AmqpLink *link)
 {
@@ -701,11 +312,11 @@ amqp_link_state(AmqpLink *link)
 		case LINK_START:
 		case LINK_TUNE:
 		case LINK_OPENING:
-			snprintf(link->text, sizeof(link->text), link->error[0] != '\0' ? "connecting to %s, last: %s" : "connecting to %s",
-					 link->peer, link->error);
+			snprintf(link->text, sizeof(link->text), "connecting to %s%s%s", link->peer,
+					 link->error[0] != '\0' ? ", last: " : "", link->error);
 			break;
 		case LINK_OPEN:
-			snprintf(link->text, sizeof(link->text), link->is_blocked ? "blocked by broker: %s" : "connected to %s",
+			snprintf(link->text, sizeof(link->text), "%s %s", link->is_blocked ? "blocked by broker:" : "connected to",
 					 link->is_blocked ? link->blocked : link->peer);
 			break;
 	}
@@ -762,7 +373,8 @@ amqp_link_shutdown(AmqpLink *link)
 		amqp_connection_close_t bye = {.reply_code = AMQP_REPLY_SUCCESS, .reply_text = amqp_cstring_bytes("shutdown")};
 
 		amqp_link_method(link, 0, AMQP_CONNECTION_CLOSE_METHOD, &bye);
-		(void) send(link->fd, link->out + link->out_start, link->out_end - link->out_start, MSG_DONTWAIT | MSG_NOSIGNAL);
+		(void) send(link->fd, link->out + link->out_start, link->out_end - link->out_start,
+					MSG_DONTWAIT | MSG_NOSIGNAL);
 		link->state = LINK_OPENING;	/* the owner is not told any more */
 	}
 	link_close(link);

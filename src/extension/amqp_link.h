@@ -1,8 +1,9 @@
 /*
  * amqp_link.h: one AMQP 0-9-1 connection that never waits: look-up, connect, login, buffers, heartbeats, reconnect.
  *
- * The link knows nothing of channels: its owner is told when the connection is open, gets all frames of channels other
- * than 0, and puts frames of its own into the buffer.  It reconnects for ever, with a delay that grows from 0.2 s to 10 s.
+ * The link knows nothing of channels: its owner is told when the connection is open, gets all frames of channels
+ * other than 0, and puts frames of its own into the buffer.  It reconnects for ever, with a delay that grows from 0.2
+ * s to 10 s.
  */
 #ifndef JOBSCHED_AMQP_LINK_H
 #define JOBSCHED_AMQP_LINK_H
@@ -34,8 +35,8 @@ extern bool amqp_link_is_open(const AmqpLink *link);
 extern const char *amqp_link_blocked(const AmqpLink *link);
 
 /*
- * Where to write up to `size` bytes of whole frames, NULL when the buffer has not that much room (or the link is not open);
- * amqp_link_commit() says how many were written.  amqp_link_method() does both for a method frame.
+ * Where to write up to `size` bytes of whole frames, NULL when the buffer has not that much room (or the link is not
+ * open); amqp_link_commit() says how many were written.  amqp_link_method() does both for a method frame.
  */
 extern uint8 *amqp_link_reserve(AmqpLink *link, size_t size);
 extern void amqp_link_commit(AmqpLink *link, size_t size);

@@ -1,10 +1,11 @@
 /*
  * publisher.c: publishes dispatches to RabbitMQ and learns what became of them, without ever waiting.
  *
- * One connection (amqp_link.c) with one channel in confirm mode.  The broker numbers the publishes of a channel from 1 and
- * answers each number: ack, nack, or return followed by ack when no queue took the message.  The window is a ring of the
- * publishes from `oldest` to `next`, in the order of their numbers.  Nothing here outlives a channel: when it ends, the window
- * is forgotten and the epoch tells the scheduler to publish again all that its tables say is still queued.
+ * One connection (amqp_link.c) with one channel in confirm mode.  The broker numbers the publishes of a channel from
+ * 1 and answers each number: ack, nack, or return followed by ack when no queue took the message.  The window is a
+ * ring of the publishes from `oldest` to `next`, in the order of their numbers.  Nothing here outlives a channel:
+ * when it ends, the window is forgotten and the epoch tells the scheduler to publish again all that its tables say is
+ * still queued.
  */
 #include "postgres.h"
 
@@ -25,8 +26,8 @@
 #define SETUP_MS 10000			/* for the broker to answer when a channel is opened */
 
 /*
- * A publish without an answer for so long leaves the window when its place is needed: one queue that confirms nothing (a
- * quorum queue without its majority) must not stop the others.  The scheduler publishes it again by its own clock.
+ * A publish without an answer for so long leaves the window when its place is needed: one queue that confirms nothing
+ * (a quorum queue without its majority) must not stop the others.  The scheduler publishes it again by its own clock.
  */
 #define FORGET_MS 5000
 
@@ -337,7 +338,8 @@ publisher_publish(Publisher *p, const pg_uuid_t *dispatch, const char *name)
 		.mandatory = 1,
 	};
 	amqp_basic_properties_t properties = {
-		._flags = AMQP_BASIC_CONTENT_TYPE_FLAG | AMQP_BASIC_DELIVERY_MODE_FLAG | AMQP_BASIC_MESSAGE_ID_FLAG | AMQP_BASIC_TYPE_FLAG,
+		._flags = AMQP_BASIC_CONTENT_TYPE_FLAG | AMQP_BASIC_DELIVERY_MODE_FLAG | AMQP_BASIC_MESSAGE_ID_FLAG |
+			AMQP_BASIC_TYPE_FLAG,
 		.content_type = amqp_cstring_bytes("application/json"),
 		.delivery_mode = 1,
 		.message_id = amqp_cstring_bytes(uuid_to_text(dispatch->data, id)),
@@ -357,7 +359,9 @@ publisher_publish(Publisher *p, const pg_uuid_t *dispatch, const char *name)
 
 	snprintf(body, sizeof(body), "{\"dispatch\":\"%s\"}", id);
 	out = amqp_link_reserve(p->link, MESSAGE_ROOM);
-	size = out == NULL ? -1 : amqp_frame_put_message(out, MESSAGE_ROOM, CHANNEL, &publish, &properties, body, sizeof(body) - 1);
+	if (out == NULL)
+		return false;
+	size = amqp_frame_put_message(out, MESSAGE_ROOM, CHANNEL, &publish, &properties, body, sizeof(body) - 1);
 	if (size < 0)
 		return false;
 	amqp_link_commit(p->link, (size_t) size);
@@ -415,8 +419,8 @@ on_answer(Publisher *p, uint64 number, bool multiple, bool ack)
 }
 
 /*
- * A message came back because no queue took it: somebody has deleted the queue or the binding.  Its ack follows, and is
- * reported as !ok; by then the queue is declared again, once for all that were under way.
+ * A message came back because no queue took it: somebody has deleted the queue or the binding.  Its ack follows, and
+ * is reported as !ok; by then the queue is declared again, once for all that were under way.
  */
 static void
 on_returned(Publisher *p, const amqp_basic_properties_t *properties)
@@ -455,7 +459,8 @@ on_method(Publisher *p, const struct amqp_frame *frame)
 
 	if (method == NULL)
 	{
-		amqp_link_fail(p->link, "%s sent an unknown method 0x%08X", amqp_link_peer(p->link), (unsigned int) frame->method);
+		amqp_link_fail(p->link, "%s sent an unknown method 0x%08X", amqp_link_peer(p->link),
+					   (unsigned int) frame->method);
 		return;
 	}
 	switch (frame->method)

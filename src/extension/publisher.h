@@ -32,9 +32,10 @@ typedef struct PublisherCounters
 } PublisherCounters;
 
 /*
- * The answer to one publish.  ok: the broker has it.  !ok: nacked or returned; publish it again, with a delay that grows
- * when it keeps happening (when it was returned, its queue and binding have been declared again already).  Called from
- * within publisher_step() only; must not throw.  A publish whose connection ends gets no answer: see publisher_epoch().
+ * The answer to one publish.  ok: the broker has it.  !ok: nacked or returned; publish it again, with a delay that
+ * grows when it keeps happening (when it was returned, its queue and binding have been declared again already).
+ * Called from within publisher_step() only; must not throw.  A publish whose connection ends gets no answer: see
+ * publisher_epoch().
  */
 typedef void (*PublisherEvent) (void *arg, const pg_uuid_t *dispatch, bool ok);
 
@@ -43,9 +44,9 @@ extern Publisher *publisher_create(MemoryContext parent, PublisherEvent event, v
 
 /*
  * url: amqp://user:password@host:port/vhost, percent-encoded; no or an empty vhost is "/"; whatever follows a '?' is
- * ignored.  queue_type: x-queue-type of the queues that are declared, "classic" or "quorum"; NULL or "": the broker's default.
- * Both are copied.  Call it as often as wanted: nothing happens unless one of them has changed; then the connection starts
- * anew.  NULL or "" as url: not configured.
+ * ignored.  queue_type: x-queue-type of the queues that are declared, "classic" or "quorum"; NULL or "": the broker's
+ * default.  Both are copied.  Call it as often as wanted: nothing happens unless one of them has changed; then the
+ * connection starts anew.  NULL or "" as url: not configured.
  */
 extern void publisher_configure(Publisher *p, const char *url, const char *queue_type);
 
@@ -53,8 +54,8 @@ extern void publisher_configure(Publisher *p, const char *url, const char *queue
 extern bool publisher_ready(const Publisher *p);
 
 /*
- * Queues one message to `queue` (1..255 bytes), declaring that first when this connection has not yet; publisher_step()
- * sends it.  False when not publisher_ready(): the caller keeps the dispatch and publishes it later.
+ * Queues one message to `queue` (1..255 bytes), declaring that first when this connection has not yet;
+ * publisher_step() sends it.  False when not publisher_ready(): the caller keeps the dispatch and publishes it later.
  */
 extern bool publisher_publish(Publisher *p, const pg_uuid_t *dispatch, const char *queue);
 
@@ -65,22 +66,23 @@ extern void publisher_declare(Publisher *p, const char *queue);
 extern void publisher_step(Publisher *p);
 
 /*
- * The sockets to wait for, with WL_SOCKET_* events; returns their number, at most max.  Valid until the next call of any
- * other function here.  The sockets themselves (not the events) are the same as long as publisher_wait_generation() is: a
- * WaitEventSet must be made anew when that has changed, even if the descriptors have the same numbers.
+ * The sockets to wait for, with WL_SOCKET_* events; returns their number, at most max.  Valid until the next call of
+ * any other function here.  The sockets themselves (not the events) are the same as long as
+ * publisher_wait_generation() is: a WaitEventSet must be made anew when that has changed, even if the descriptors
+ * have the same numbers.
  */
 extern int publisher_wait_events(Publisher *p, pgsocket *fds, uint32 *events, int max);
 extern uint64 publisher_wait_generation(const Publisher *p);
 
 /*
- * Milliseconds until it wants publisher_step() without any socket activity; 0: now; -1: never.  0 also after a step that
- * made publishing possible, so that a caller who looked before that step takes another turn.
+ * Milliseconds until it wants publisher_step() without any socket activity; 0: now; -1: never.  0 also after a step
+ * that made publishing possible, so that a caller who looked before that step takes another turn.
  */
 extern long publisher_timeout_ms(const Publisher *p);
 
 /*
- * Grows when publishing becomes possible again after everything unanswered was forgotten (a new connection or channel):
- * all dispatches still queued are to be published again then.  0 until the first connection.
+ * Grows when publishing becomes possible again after everything unanswered was forgotten (a new connection or
+ * channel): all dispatches still queued are to be published again then.  0 until the first connection.
  */
 extern uint64 publisher_epoch(const Publisher *p);
 

@@ -1,8 +1,8 @@
 /*
  * resolver.c: host names to addresses without waiting.
  *
- * getaddrinfo() may sleep for half a minute in poll() inside libc, deaf to everything that Postgres wants from a process;
- * c-ares does the same work on sockets that the caller waits for together with its latch.
+ * getaddrinfo() may sleep for half a minute in poll() inside libc, deaf to everything that Postgres wants from a
+ * process; c-ares does the same work on sockets that the caller waits for together with its latch.
  */
 #include "postgres.h"
 
@@ -100,7 +100,8 @@ resolver_step(Resolver *r)
 		if (!r->answered && now_ms() >= r->deadline)
 		{
 			resolver_stop(r);
-			snprintf(r->error, sizeof(r->error), "no answer from a name server within %d s", RESOLVER_DEADLINE_MS / 1000);
+			snprintf(r->error, sizeof(r->error), "no answer from a name server within %d s",
+					 RESOLVER_DEADLINE_MS / 1000);
 		}
 		if (!r->answered)
 			return RESOLVER_WORKING;
@@ -233,7 +234,7 @@ on_answer(void *arg, int status, int timeouts, struct ares_addrinfo *info)
 		snprintf(r->error, sizeof(r->error), "%s", ares_strerror(status));
 		return;
 	}
-	for (struct ares_addrinfo_node *node = info->nodes; node != NULL && n < RESOLVER_MAX_ADDRESSES; node = node->ai_next)
+	for (struct ares_addrinfo_node *node = info->nodes; node && n < RESOLVER_MAX_ADDRESSES; node = node->ai_next)
 	{
 		if ((node->ai_family != AF_INET && node->ai_family != AF_INET6) ||
 			(size_t) node->ai_addrlen > sizeof(r->addresses[n].addr))
@@ -263,10 +264,13 @@ process_sockets(Resolver *r)
 	int			n = resolver_wait_events(r, fds, events, RESOLVER_MAX_SOCKETS);
 
 	for (int i = 0; i < n; i++)
-		polled[i] = (struct pollfd) {
-			.fd = fds[i],
-			.events = (short) ((events[i] & WL_SOCKET_READABLE ? POLLIN : 0) | (events[i] & WL_SOCKET_WRITEABLE ? POLLOUT : 0)),
-		};
+	{
+		polled[i] = (struct pollfd) {.fd = fds[i]};
+		if (events[i] & WL_SOCKET_READABLE)
+			polled[i].events |= POLLIN;
+		if (events[i] & WL_SOCKET_WRITEABLE)
+			polled[i].events |= POLLOUT;
+	}
 	if (n > 0 && poll(polled, (nfds_t) n, 0) > 0)
 	{
 		for (int i = 0; i < n && !r->answered; i++)

@@ -1,9 +1,9 @@
 /*
  * resolver.h: host names to addresses without waiting (c-ares): /etc/hosts, then DNS as /etc/resolv.conf says.
  *
- * Numeric addresses need no look-up.  Answers are kept: a look-up within RESOLVER_FRESH_MS of the last good one for the
- * same host is answered from memory, and so is one that fails, so that a dead name server does not cut off a broker whose
- * address is known.
+ * Numeric addresses need no look-up.  Answers are kept: a look-up within RESOLVER_FRESH_MS of the last good one for
+ * the same host is answered from memory, and so is one that fails, so that a dead name server does not cut off a
+ * broker whose address is known.
  */
 #ifndef JOBSCHED_RESOLVER_H
 #define JOBSCHED_RESOLVER_H
@@ -42,7 +42,7 @@ extern ResolverResult resolver_step(Resolver *r);
 extern const ResolverAddress *resolver_addresses(const Resolver *r, int *count);
 extern const char *resolver_error(const Resolver *r);
 
-/* While working: sockets with WL_SOCKET_* events (they come and go with every step), and the time until the next step. */
+/* While working: sockets with WL_SOCKET_* events (they come and go with every step), and the time to the next step. */
 extern int	resolver_wait_events(Resolver *r, pgsocket *fds, uint32 *events, int max);
 extern long resolver_timeout_ms(const Resolver *r);
 
