@@ -1,0 +1,498 @@
+/*
+ * scheduler.c: the scheduler process.
+ *
+ * A turn: promote what is due, publish it, read answers, once a second keep house, and sleep until the next timer is due,
+ * a commit sets the latch, or the broker has something to say.  It waits for nothing else: not for the broker, not for
+ * row locks.  Any ERROR ends the turn, never the process; nothing that it knew is believed afterwards.
+ *
+ * It works only when it may: jobsched.enabled, the extension there, the data adopted (jobsched.adopt()), and the lock of
+ * its slice held, so that a slice has one promoter.
+ */
+#include "scheduler.h"
+
+#include "access/xact.h"
+#include "libpq/pqsignal.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/lock.h"
+#include "storage/proc.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+
+#include "broker_url.h"
+#include "housekeeping.h"
+#include "promote.h"
+#include "txn.h"
+#include "wakeup.h"
+
+#define HOUSEKEEPING_INTERVAL USECS_PER_SEC	/* while anything is in flight, and to see whether it may work */
+#define SWEEP_MOST (10 * USECS_PER_SEC)	/* between unbounded probes, when they are expensive */
+#define SWEEP_SHARE 1000		/* an unbounded probe may take 1/1000 of the time */
+#define STANDSTILL (5 * USECS_PER_SEC)	/* waking up so much too late: the machine stood still */
+#define ERROR_WAIT_FIRST (100 * JS_USEC_PER_MS)
+#define ERROR_WAIT_MOST (10 * USECS_PER_SEC)
+
+/* The fourth field of the lock of a slice: pg_advisory_lock() makes 1 and 2, so no role can take it in SQL. */
+#define LOCK_FIELD4 0x4A53
+
+typedef struct Turn
+{
+	const char *state;			/* what it does, for people */
+	bool		may_work;
+	TimestampTz housekeeping_at;
+	TimestampTz sweep_at;
+	TimestampTz check_at;		/* adopted? */
+	TimestampTz error_until;	/* after an ERROR: rest */
+	TimestampTz error_wait;
+	TimestampTz sleep_until;	/* of the last sleep */
+	uint64		generation;		/* of the extension */
+	bool		locked;
+	int			locked_key;
+} Turn;
+
+static TxnPlan plan_adopted = {
+	.sql = "SELECT jobsched._adopted()"
+};
+
+/* ------------------------------------------------------------------ may it work? */
+
+static void
+lock_tag(LOCKTAG *tag, int key, int slice)
+{
+	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, (uint32) key, (uint32) slice, LOCK_FIELD4);
+}
+
+/* A session's lock, so it goes with the process, however that ends. */
+static bool
+hold_slice(Scheduler *s, Turn *turn)
+{
+	LOCKTAG		tag;
+
+	if (turn->locked && turn->locked_key == js_leader_lock_key)
+		return true;
+	if (turn->locked)
+	{
+		lock_tag(&tag, turn->locked_key, s->slice);
+		LockRelease(&tag, ExclusiveLock, true);
+		turn->locked = false;
+	}
+	lock_tag(&tag, js_leader_lock_key, s->slice);
+	turn->locked = LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
+	turn->locked_key = js_leader_lock_key;
+	return turn->locked;
+}
+
+/* Everything that was remembered of the tables is void. */
+static void
+forget(Scheduler *s, Turn *turn)
+{
+	queues_forget(s->queues);
+	outbox_forget(s->outbox);
+	turn->housekeeping_at = DT_NOBEGIN;
+	turn->sweep_at = DT_NOBEGIN;
+}
+
+static bool
+look_whether_adopted(Scheduler *s, Turn *turn)
+{
+	bool		adopted = false;
+
+	if (!txn_begin(TXN_ASYNC))
+		turn->state = "waiting for CREATE EXTENSION jobsched";
+	else
+	{
+		bool		isnull = true;
+
+		if (txn_run(&plan_adopted, NULL, NULL) == 1)
+			adopted = DatumGetBool(txn_value_or_null(0, 1, &isnull)) && !isnull;
+		if (!adopted)
+			turn->state = "idle: no job yet, or a copy that waits for jobsched.adopt()";
+		else if (!hold_slice(s, turn))
+		{
+			turn->state = "standby: another process holds the lock of this slice";
+			adopted = false;
+		}
+		txn_commit();
+	}
+	return adopted;
+}
+
+/* Sets turn->may_work and, when it may not, turn->state. */
+static void
+look_whether_to_work(Scheduler *s, Turn *turn, TimestampTz now)
+{
+	bool		might = turn->may_work;
+	int			lo = 0,
+				hi = -1;
+
+	if (!js_enabled)
+	{
+		turn->state = "disabled: jobsched.enabled is off";
+		turn->may_work = false;
+	}
+	else if (!guc_slice_segments(s->slice, &lo, &hi))
+	{
+		turn->state = "idle: no segments for this process";
+		turn->may_work = false;
+	}
+	else if (!turn->may_work || now >= turn->check_at || turn->locked_key != js_leader_lock_key)
+	{
+		turn->may_work = look_whether_adopted(s, turn);
+		turn->check_at = now + HOUSEKEEPING_INTERVAL;
+	}
+
+	if (lo != s->lo || hi != s->hi || turn->generation != txn_generation() || turn->may_work != might)
+	{
+		s->lo = lo;
+		s->hi = hi;
+		turn->generation = txn_generation();
+		forget(s, turn);
+	}
+	if (turn->may_work)
+	{
+		turn->state = "running";
+		publisher_configure(s->publisher, broker_url(), js_queue_type);
+	}
+	else
+		publisher_configure(s->publisher, NULL, NULL);
+}
+
+/* ------------------------------------------------------------------ a turn */
+
+/* One look at the heads of all queues from the very beginning: for what no commit has handed over. */
+static bool
+sweep(Scheduler *s, Turn *turn)
+{
+	TimestampTz began = GetCurrentTimestamp();
+	TimestampTz ended;
+
+	if (!txn_begin(TXN_ASYNC))
+		return false;
+	queues_load(s->queues);
+	queues_find_heads(s->queues, true, s->lo, s->hi);
+	txn_commit();
+	ended = GetCurrentTimestamp();
+	turn->sweep_at = ended + Min(Max(SWEEP_SHARE * (ended - began), js_poll_interval * JS_USEC_PER_MS), SWEEP_MOST);
+	return true;
+}
+
+static bool
+find_heads(Scheduler *s)
+{
+	if (!queues_want_probe(s->queues))
+		return true;
+	if (!txn_begin(TXN_ASYNC))
+		return false;
+	queues_find_heads(s->queues, false, s->lo, s->hi);
+	txn_commit();
+	return true;
+}
+
+static void
+publish(Scheduler *s)
+{
+	publisher_step(s->publisher);
+	s->counters.republished += outbox_flush(s->outbox, s->publisher, s->queues);
+	publisher_step(s->publisher);
+}
+
+static TimestampTz
+housekeeping_wait(const Scheduler *s)
+{
+	return s->in_flight ? HOUSEKEEPING_INTERVAL : Max(js_poll_interval * JS_USEC_PER_MS, HOUSEKEEPING_INTERVAL);
+}
+
+/*
+ * The work of a turn.  Returns until when to sleep.  The hints have been taken before: see wakeup.h.
+ */
+static TimestampTz
+work(Scheduler *s, Turn *turn)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz next;
+	uint64		due_left;
+	uint64		due_left_again;
+
+	look_whether_to_work(s, turn, now);
+	if (!turn->may_work)
+	{
+		publisher_step(s->publisher);
+		return now + HOUSEKEEPING_INTERVAL;
+	}
+
+	if (promote_run(s, now) < 0)
+		goto gone;
+	publish(s);
+
+	/* Without any dispatch known, a new one makes the next look come in a second. */
+	turn->housekeeping_at = Min(turn->housekeeping_at, now + housekeeping_wait(s));
+	if (now >= turn->housekeeping_at)
+	{
+		if (!housekeeping_run(s) || !housekeeping_rescue(s))
+			goto gone;
+		turn->housekeeping_at = now + housekeeping_wait(s);
+		publish(s);
+	}
+	if (now >= turn->sweep_at ? !sweep(s, turn) : !find_heads(s))
+		goto gone;
+
+	/* Room that was made before the flag is set wakes nobody: look again. */
+	now = GetCurrentTimestamp();
+	(void) promote_next(s, now, &due_left);
+	wakeup_set_due_left(s->slot, due_left);
+	next = promote_next(s, now, &due_left_again);
+	return Min(Min(next, turn->housekeeping_at), Min(turn->sweep_at, turn->check_at));
+
+gone:
+	turn->may_work = false;
+	return now + HOUSEKEEPING_INTERVAL;
+}
+
+static void
+rest_after_error(Turn *turn, TimestampTz now)
+{
+	turn->error_wait = turn->error_wait == 0 ? ERROR_WAIT_FIRST : Min(turn->error_wait * 2, ERROR_WAIT_MOST);
+	turn->error_until = now + turn->error_wait;
+}
+
+/* The extension may go away in the middle of a turn; that is no news for the log. */
+static bool
+is_expected(int sqlerrcode)
+{
+	return sqlerrcode == ERRCODE_UNDEFINED_TABLE || sqlerrcode == ERRCODE_UNDEFINED_FUNCTION ||
+		sqlerrcode == ERRCODE_UNDEFINED_SCHEMA || sqlerrcode == ERRCODE_UNDEFINED_OBJECT;
+}
+
+/* A turn in which nothing is thrown out. */
+static TimestampTz
+turn_safely(Scheduler *s, Turn *turn)
+{
+	volatile TimestampTz until = DT_NOEND;
+
+	PG_TRY();
+	{
+		until = work(s, turn);
+		turn->error_wait = 0;
+	}
+	PG_CATCH();
+	{
+		HOLD_INTERRUPTS();
+		MemoryContextSwitchTo(s->turn_context);
+		if (!is_expected(geterrcode()))
+			EmitErrorReport();
+		txn_abort();
+		FlushErrorState();
+		MemoryContextSwitchTo(s->turn_context);
+		turn->state = "resting after an error, see the server's log";
+		turn->may_work = false;
+		forget(s, turn);
+		rest_after_error(turn, GetCurrentTimestamp());
+		until = turn->error_until;
+		RESUME_INTERRUPTS();
+	}
+	PG_END_TRY();
+	return until;
+}
+
+/* ------------------------------------------------------------------ sleep, status */
+
+static void
+show(Scheduler *s, const Turn *turn, TimestampTz until)
+{
+	const PublisherCounters *n = publisher_counters(s->publisher);
+	const char *broker = publisher_state(s->publisher);
+	JsStatus   *status = &s->slot->status;
+	char		text[512];
+
+	s->counters.published = n->published;
+	s->counters.confirmed = n->confirmed;
+	s->counters.returned = n->returned + n->nacked;
+	s->counters.loops++;
+
+	SpinLockAcquire(&s->slot->mutex);
+	status->next_wake = until;
+	status->counters = s->counters;
+	strlcpy(status->state, turn->state, sizeof(status->state));
+	strlcpy(status->broker, broker, sizeof(status->broker));
+	SpinLockRelease(&s->slot->mutex);
+
+	if (turn->may_work)
+		snprintf(text, sizeof(text), "sleeping until %s; %s", timestamptz_to_str(until), broker);
+	else
+		strlcpy(text, turn->state, sizeof(text));
+	pgstat_report_activity(STATE_IDLE, text);
+}
+
+/* Waits for the latch, the broker's sockets, or the time. */
+static void
+wait_for_events(Scheduler *s, TimestampTz until)
+{
+	static WaitEventSet *set = NULL;
+	static uint64 generation = 0;
+	static int	in_set = 0;
+	pgsocket	fds[PUBLISHER_MAX_SOCKETS];
+	uint32		events[PUBLISHER_MAX_SOCKETS];
+	int			count = publisher_wait_events(s->publisher, fds, events, PUBLISHER_MAX_SOCKETS);
+	long		timeout = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
+	long		publisher_timeout = publisher_timeout_ms(s->publisher);
+	WaitEvent	occurred;
+
+	if (publisher_timeout >= 0)
+		timeout = Min(timeout, publisher_timeout);
+	if (set == NULL || generation != publisher_wait_generation(s->publisher) || in_set != count)
+	{
+		if (set != NULL)
+			FreeWaitEventSet(set);
+		set = CreateWaitEventSet(TopMemoryContext, 2 + PUBLISHER_MAX_SOCKETS);
+		AddWaitEventToSet(set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
+		AddWaitEventToSet(set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
+		for (int i = 0; i < count; i++)
+			AddWaitEventToSet(set, events[i], fds[i], NULL, NULL);
+		generation = publisher_wait_generation(s->publisher);
+		in_set = count;
+	}
+	else
+	{
+		for (int i = 0; i < count; i++)
+			ModifyWaitEvent(set, 2 + i, events[i], NULL);
+	}
+	(void) WaitEventSetWait(set, timeout, &occurred, 1, PG_WAIT_EXTENSION);
+}
+
+static void
+take_hints(Scheduler *s)
+{
+	static WakeupHints hints;
+	uint64		touched = wakeup_take(s->slot, hints);
+
+	if (touched != 0)
+		queues_lower(s->queues, touched, hints);
+}
+
+/* Workers could not beat while nothing ran here. */
+static void
+notice_standstill(Scheduler *s, const Turn *turn)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (turn->sleep_until != DT_NOEND && now > turn->sleep_until + STANDSTILL)
+		s->rescue_from = now + js_worker_lease_ms * JS_USEC_PER_MS;
+}
+
+static void
+run(Scheduler *s)
+{
+	Turn		turn = {.state = "starting", .sleep_until = DT_NOEND, .check_at = DT_NOBEGIN};
+
+	forget(s, &turn);
+	for (;;)
+	{
+		TimestampTz until;
+
+		ResetLatch(MyLatch);
+		wakeup_awake(s->slot);
+		CHECK_FOR_INTERRUPTS();
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+		}
+		if (s->slice >= js_schedulers)
+			proc_exit(1);		/* there are fewer processes now; the launcher starts no other */
+		MemoryContextReset(s->turn_context);
+		MemoryContextSwitchTo(s->turn_context);
+
+		notice_standstill(s, &turn);
+		take_hints(s);
+		if (GetCurrentTimestamp() < turn.error_until)
+		{
+			publisher_step(s->publisher);
+			until = turn.error_until;
+		}
+		else
+		{
+			pgstat_report_activity(STATE_RUNNING, "promoting and publishing");
+			until = turn_safely(s, &turn);
+		}
+
+		turn.sleep_until = until;
+		if (until > GetCurrentTimestamp() && wakeup_sleep(s->slot, until))
+		{
+			show(s, &turn, until);
+			wait_for_events(s, until);
+		}
+	}
+}
+
+/* ------------------------------------------------------------------ start, end */
+
+static void
+at_exit(int code, Datum arg)
+{
+	Scheduler  *s = (Scheduler *) DatumGetPointer(arg);
+
+	SpinLockAcquire(&s->slot->mutex);
+	s->slot->status.pid = 0;
+	strlcpy(s->slot->status.state, "not running", sizeof(s->slot->status.state));
+	SpinLockRelease(&s->slot->mutex);
+	if (s->publisher != NULL)
+		publisher_shutdown(s->publisher);
+}
+
+static Scheduler *
+start(int number)
+{
+	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "jobsched scheduler", ALLOCSET_DEFAULT_SIZES);
+	Scheduler  *s = MemoryContextAllocZero(context, sizeof(Scheduler));
+
+	s->context = context;
+	s->turn_context = AllocSetContextCreate(context, "jobsched turn", ALLOCSET_DEFAULT_SIZES);
+	s->db = &js_shared->database[number / JS_MAX_SCHEDULERS];
+	s->slice = number % JS_MAX_SCHEDULERS;
+	s->slot = &s->db->slots[s->slice];
+	s->lo = 0;
+	s->hi = -1;
+	s->rescue_from = GetCurrentTimestamp() + js_worker_lease_ms * JS_USEC_PER_MS;
+
+	SpinLockAcquire(&s->slot->mutex);
+	memset(&s->slot->status, 0, sizeof(s->slot->status));
+	s->slot->status.pid = MyProcPid;
+	s->slot->status.started_at = GetCurrentTimestamp();
+	s->slot->status.next_wake = DT_NOEND;
+	strlcpy(s->slot->status.state, "starting", sizeof(s->slot->status.state));
+	SpinLockRelease(&s->slot->mutex);
+	before_shmem_exit(at_exit, PointerGetDatum(s));
+
+	s->queues = queues_create(context, s->db);
+	s->workload = workload_create(context);
+	s->outbox = outbox_create(context);
+	s->publisher = publisher_create(TopMemoryContext, outbox_answered, s->outbox);
+	return s;
+}
+
+void
+scheduler_main(Datum main_arg)
+{
+	int			number = DatumGetInt32(main_arg);
+	Scheduler  *s;
+	Oid			database;
+
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+
+	memcpy(&database, MyBgworkerEntry->bgw_extra, sizeof(database));
+	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
+	txn_setup();
+
+	s = start(number);
+	pg_atomic_write_u32(&s->db->oid, MyDatabaseId);
+	wakeup_attach(s->slot);
+	ereport(LOG, errmsg("jobsched: scheduler %d of database \"%s\" has started", s->slice, s->db->name));
+	run(s);
+}

@@ -1,0 +1,170 @@
+/*
+ * txn.c: transactions of the scheduler process.
+ *
+ * The process is connected as the bootstrap superuser, and steps down to jobsched_scheduler in every transaction.  The
+ * extension may be created, dropped and created again at any moment: its table timers is looked up in each
+ * transaction (two system cache lookups), and must be a member of the extension, so that a schema jobsched made by
+ * somebody else is never touched.
+ */
+#include "txn.h"
+
+#include "access/xact.h"
+#include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "commands/extension.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "utils/acl.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+
+static Oid	known_timers = InvalidOid;	/* verified to be the extension's */
+static uint64 generation = 0;
+static TxnPlan *prepared = NULL;
+
+static Oid	outer_user;
+static int	outer_context;
+
+void
+txn_setup(void)
+{
+	static const char *const settings[][2] = {
+		{"search_path", "pg_catalog, pg_temp"},
+		{"default_transaction_isolation", "read committed"},
+		{"default_transaction_read_only", "off"},
+		{"default_transaction_deferrable", "off"},
+		{"session_replication_role", "origin"},
+		/* Probes of an index: no statistics of an empty table may ever talk the planner into reading it whole. */
+		{"enable_seqscan", "off"},
+		{"enable_bitmapscan", "off"},
+		{"jit", "off"},
+	};
+
+	for (int i = 0; i < (int) lengthof(settings); i++)
+		SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+static void
+forget_plans(void)
+{
+	while (prepared != NULL)
+	{
+		TxnPlan    *plan = prepared;
+
+		prepared = plan->next;
+		SPI_freeplan(plan->plan);
+		plan->plan = NULL;
+		plan->next = NULL;
+	}
+}
+
+/* Is the extension there?  Notices that it has been created anew. */
+static bool
+find_extension(void)
+{
+	Oid			schema = get_namespace_oid("jobsched", true);
+	Oid			timers = OidIsValid(schema) ? get_relname_relid("timers", schema) : InvalidOid;
+	Oid			extension;
+
+	if (OidIsValid(timers) && timers == known_timers)
+		return true;
+	if (OidIsValid(known_timers))
+	{
+		forget_plans();
+		known_timers = InvalidOid;
+	}
+	if (!OidIsValid(timers))
+		return false;
+	extension = get_extension_oid("jobsched", true);
+	if (!OidIsValid(extension) || getExtensionOfObject(RelationRelationId, timers) != extension)
+		return false;
+	known_timers = timers;
+	generation++;
+	return true;
+}
+
+bool
+txn_begin(TxnDurability durability)
+{
+	Oid			role;
+
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	role = get_role_oid("jobsched_scheduler", true);
+	if (!OidIsValid(role) || !find_extension())
+	{
+		CommitTransactionCommand();
+		return false;
+	}
+	if (durability == TXN_ASYNC)
+		(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+	/* An abort restores it by itself. */
+	GetUserIdAndSecContext(&outer_user, &outer_context);
+	SetUserIdAndSecContext(role, outer_context | SECURITY_LOCAL_USERID_CHANGE);
+	SPI_connect();
+	return true;
+}
+
+void
+txn_commit(void)
+{
+	SPI_finish();
+	SetUserIdAndSecContext(outer_user, outer_context);
+	CommitTransactionCommand();
+	/* Autovacuum lives on these numbers; sent at most once a second. */
+	pgstat_report_stat(false);
+}
+
+void
+txn_abort(void)
+{
+	AbortCurrentTransaction();
+	pgstat_report_stat(false);
+}
+
+uint64
+txn_generation(void)
+{
+	return generation;
+}
+
+uint64
+txn_run(TxnPlan *plan, Datum *values, const char *nulls)
+{
+	int			result;
+
+	if (plan->plan == NULL)
+	{
+		SPIPlanPtr	made = SPI_prepare_cursor(plan->sql, plan->nargs, plan->types, CURSOR_OPT_GENERIC_PLAN);
+
+		if (made == NULL)
+			elog(ERROR, "could not prepare \"%s\": %s", plan->sql, SPI_result_code_string(SPI_result));
+		if (SPI_keepplan(made) != 0)
+			elog(ERROR, "could not keep the plan of \"%s\"", plan->sql);
+		plan->plan = made;
+		plan->next = prepared;
+		prepared = plan;
+	}
+	result = SPI_execute_plan(plan->plan, values, nulls, false, 0);
+	if (result < 0)
+		elog(ERROR, "could not execute \"%s\": %s", plan->sql, SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+Datum
+txn_value_or_null(uint64 row, int column, bool *isnull)
+{
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, isnull);
+}
+
+Datum
+txn_value(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = txn_value_or_null(row, column, &isnull);
+
+	if (isnull)
+		elog(ERROR, "unexpected null in column %d", column);
+	return value;
+}

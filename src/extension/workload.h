@@ -1,0 +1,21 @@
+/*
+ * workload.h: how long tasks take and how many slots the live workers have, from what workers report.
+ */
+#ifndef JOBSCHED_WORKLOAD_H
+#define JOBSCHED_WORKLOAD_H
+
+#include "jobsched.h"
+
+#include "queues.h"
+
+typedef struct Workload Workload;
+
+extern Workload *workload_create(MemoryContext parent);
+
+/* Reads jobsched.workers anew, also into the queues' slots; in a transaction. */
+extern void workload_read(Workload *workload, Queues *queues);
+
+/* Mean run time of a task in seconds, by the hash of its name; negative: unknown. */
+extern double workload_mean(const Workload *workload, int32 task);
+
+#endif
