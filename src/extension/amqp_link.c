@@ -189,7 +189,7 @@ link_connected(AmqpLink *link)
 	(void) setsockopt(link->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	link->in_start = link->in_end = link->out_start = link->out_end = 0;
 	link->is_blocked = false;
-	link->heartbeat_ms = HEARTBEAT_S * 1000;
+	link->heartbeat_ms = INT64CONST(1000) * HEARTBEAT_S;
 	link->last_heard = link->last_sent = now_ms();
 	link->deadline = link->last_heard + LOGIN_MS;
 	link->state = LINK_START;
@@ -373,8 +373,7 @@ amqp_link_shutdown(AmqpLink *link)
 		amqp_connection_close_t bye = {.reply_code = AMQP_REPLY_SUCCESS, .reply_text = amqp_cstring_bytes("shutdown")};
 
 		amqp_link_method(link, 0, AMQP_CONNECTION_CLOSE_METHOD, &bye);
-		(void) send(link->fd, link->out + link->out_start, link->out_end - link->out_start,
-					MSG_DONTWAIT | MSG_NOSIGNAL);
+		amqp_link_write_last(link);
 		link->state = LINK_OPENING;	/* the owner is not told any more */
 	}
 	link_close(link);

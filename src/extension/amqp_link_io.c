@@ -100,6 +100,12 @@ amqp_link_write(AmqpLink *link)
 	link->out_start = link->out_end = 0;
 }
 
+void
+amqp_link_write_last(AmqpLink *link)
+{
+	(void) send(link->fd, link->out + link->out_start, link->out_end - link->out_start, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 /* Deadlines of login and silence, and our own sign of life. */
 void
 amqp_link_beat(AmqpLink *link)
@@ -113,7 +119,7 @@ amqp_link_beat(AmqpLink *link)
 		return;
 	}
 	if (now - link->last_heard >= 2 * link->heartbeat_ms)
-		amqp_link_fail(link, "%s has been silent for %d s", link->peer, 2 * link->heartbeat_ms / 1000);
+		amqp_link_fail(link, "%s has been silent for %d s", link->peer, (int) (2 * link->heartbeat_ms / 1000));
 	else if (now - link->last_sent >= link->heartbeat_ms / 2 && link->out_start == link->out_end)
 		link->out_end = (size_t) amqp_frame_put_heartbeat(link->out, OUT_SIZE);
 }

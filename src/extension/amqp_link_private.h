@@ -14,9 +14,10 @@
 #include "../common/clock.h"
 #include "resolver.h"
 
-#define FRAME_MAX		(32 * 1024) /* what we ask for; ours are far smaller */
-#define IN_SIZE			(64 * 1024) /* holds one frame of any size that the broker may send */
-#define OUT_SIZE		(256 * 1024)
+/* Bytes. */
+#define FRAME_MAX		32768		/* what we ask for; ours are far smaller */
+#define IN_SIZE			65536		/* holds one frame of any size that the broker may send */
+#define OUT_SIZE		262144
 
 #define LOGIN_MS		10000		/* from the TCP connection to the open one */
 
@@ -54,7 +55,7 @@ struct AmqpLink
 	int64		opened_at;		/* ms since boot */
 	int64		last_sent,
 				last_heard;
-	int			heartbeat_ms;	/* agreed with the broker */
+	int64		heartbeat_ms;	/* agreed with the broker */
 	struct backoff backoff;
 
 	uint8	   *in;
@@ -89,6 +90,9 @@ extern void amqp_link_read(AmqpLink *link);
 extern void amqp_link_beat(AmqpLink *link);
 extern void amqp_link_write(AmqpLink *link);
 extern void amqp_login_handle(AmqpLink *link, const struct amqp_frame *frame);
+
+/* Tries to send what there is before the connection is closed anyway; its failure is no news. */
+extern void amqp_link_write_last(AmqpLink *link);
 
 /* Fills link->parsed and link->info from link->url.  Returns why the URL cannot be used, or NULL. */
 extern const char *amqp_login_parse_url(AmqpLink *link);

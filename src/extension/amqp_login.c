@@ -44,7 +44,6 @@ void
 amqp_login_handle(AmqpLink *link, const struct amqp_frame *frame)
 {
 	void	   *method = amqp_frame_method(frame, &link->pool);
-	char		reason[200];
 
 	if (method == NULL)
 	{
@@ -75,10 +74,11 @@ amqp_login_handle(AmqpLink *link, const struct amqp_frame *frame)
 		case AMQP_CONNECTION_CLOSE_METHOD:
 			{
 				amqp_connection_close_ok_t ok = {0};
+				char		reason[200];
 
 				amqp_link_text(reason, sizeof(reason), ((amqp_connection_close_t *) method)->reply_text);
 				amqp_link_method(link, 0, AMQP_CONNECTION_CLOSE_OK_METHOD, &ok);
-				amqp_link_write(link);
+				amqp_link_write_last(link);
 				amqp_link_fail(link, "%s closed the connection: %s", link->peer, reason);
 				break;
 			}
@@ -96,6 +96,15 @@ amqp_login_handle(AmqpLink *link, const struct amqp_frame *frame)
 	}
 }
 
+static amqp_table_entry_t
+text_entry(const char *key, const char *value)
+{
+	return (amqp_table_entry_t) {
+		.key = amqp_cstring_bytes(key),
+		.value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_cstring_bytes(value)},
+	};
+}
+
 static void
 link_send_start_ok(AmqpLink *link, const amqp_connection_start_t *start)
 {
@@ -103,10 +112,10 @@ link_send_start_ok(AmqpLink *link, const amqp_connection_start_t *start)
 		"authentication_failure_close", "basic.nack", "connection.blocked", "publisher_confirms"
 	};
 	amqp_table_entry_t capabilities[lengthof(wanted)];
-	amqp_table_entry_t properties[3];
 	char		name[64];
 	char		response[CREDENTIALS_MAX + 3];
 	char		mechanisms[256];
+	amqp_table_entry_t properties[3];
 	size_t		user = strlen(link->info.user),
 				password = strlen(link->info.password);
 	amqp_connection_start_ok_t ok = {
@@ -129,15 +138,12 @@ link_send_start_ok(AmqpLink *link, const amqp_connection_start_t *start)
 		capabilities[i].value.value.boolean = 1;
 	}
 	snprintf(name, sizeof(name), "jobsched scheduler, pid %d", MyProcPid);
-	properties[0].key = amqp_cstring_bytes("product");
-	properties[0].value.kind = AMQP_FIELD_KIND_UTF8;
-	properties[0].value.value.bytes = amqp_cstring_bytes("jobsched");
-	properties[1].key = amqp_cstring_bytes("connection_name");
-	properties[1].value.kind = AMQP_FIELD_KIND_UTF8;
-	properties[1].value.value.bytes = amqp_cstring_bytes(name);
-	properties[2].key = amqp_cstring_bytes("capabilities");
-	properties[2].value.kind = AMQP_FIELD_KIND_TABLE;
-	properties[2].value.value.table = (amqp_table_t) {.num_entries = lengthof(wanted), .entries = capabilities};
+	properties[0] = text_entry("product", "jobsched");
+	properties[1] = text_entry("connection_name", name);
+	properties[2] = (amqp_table_entry_t) {
+		.key = amqp_cstring_bytes("capabilities"),
+		.value = {.kind = AMQP_FIELD_KIND_TABLE, .value.table = {.num_entries = lengthof(wanted), .entries = capabilities}},
+	};
 
 	response[0] = '\0';
 	memcpy(response + 1, link->info.user, user);
@@ -157,7 +163,7 @@ link_send_tune_ok(AmqpLink *link, const amqp_connection_tune_t *tune)
 	};
 	amqp_connection_open_t open = {.virtual_host = amqp_cstring_bytes(link->info.vhost)};
 
-	link->heartbeat_ms = ok.heartbeat * 1000;
+	link->heartbeat_ms = (int64) ok.heartbeat * 1000;
 	amqp_link_method(link, 0, AMQP_CONNECTION_TUNE_OK_METHOD, &ok);
 	amqp_link_method(link, 0, AMQP_CONNECTION_OPEN_METHOD, &open);
 	link->state = LINK_OPENING;

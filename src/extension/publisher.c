@@ -152,7 +152,7 @@ channel_open(Publisher *p)
 {
 	amqp_channel_open_t open = {0};
 	amqp_confirm_select_t confirm = {0};
-	amqp_exchange_declare_t exchange = {
+	amqp_exchange_declare_t declare = {
 		.exchange = amqp_cstring_bytes(EXCHANGE),
 		.type = amqp_cstring_bytes("direct"),
 		.passive = p->skip_exchange,
@@ -161,7 +161,7 @@ channel_open(Publisher *p)
 
 	amqp_link_method(p->link, CHANNEL, AMQP_CHANNEL_OPEN_METHOD, &open);
 	amqp_link_method(p->link, CHANNEL, AMQP_CONFIRM_SELECT_METHOD, &confirm);
-	amqp_link_method(p->link, CHANNEL, AMQP_EXCHANGE_DECLARE_METHOD, &exchange);
+	amqp_link_method(p->link, CHANNEL, AMQP_EXCHANGE_DECLARE_METHOD, &declare);
 	p->channel = CHANNEL_SETUP;
 	p->retry_at = now_ms() + SETUP_MS;
 }
@@ -426,7 +426,7 @@ static void
 on_returned(Publisher *p, const amqp_basic_properties_t *properties)
 {
 	QueueInfo  *queue = queue_find(p, p->return_key);
-	pg_uuid_t	dispatch;
+	pg_uuid_t	dispatch = {{0}};
 	uint64		n = p->next;
 
 	if (properties->_flags & AMQP_BASIC_MESSAGE_ID_FLAG &&

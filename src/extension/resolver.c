@@ -277,8 +277,8 @@ process_sockets(Resolver *r)
 		{
 			if (polled[i].revents != 0)
 				ares_process_fd(r->channel,
-								polled[i].revents & (POLLIN | POLLERR | POLLHUP) ? fds[i] : ARES_SOCKET_BAD,
-								polled[i].revents & POLLOUT ? fds[i] : ARES_SOCKET_BAD);
+								(polled[i].revents & (POLLIN | POLLERR | POLLHUP)) ? fds[i] : ARES_SOCKET_BAD,
+								(polled[i].revents & POLLOUT) ? fds[i] : ARES_SOCKET_BAD);
 		}
 	}
 	if (!r->answered)
