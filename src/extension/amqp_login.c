@@ -119,7 +119,6 @@ link_send_start_ok(AmqpLink *link, const amqp_connection_start_t *start)
 	size_t		user = strlen(link->info.user),
 				password = strlen(link->info.password);
 	amqp_connection_start_ok_t ok = {
-		.client_properties = {.num_entries = lengthof(properties), .entries = properties},
 		.mechanism = amqp_cstring_bytes("PLAIN"),
 		.response = {.len = user + password + 2, .bytes = response},
 		.locale = amqp_cstring_bytes("en_US"),
@@ -142,8 +141,12 @@ link_send_start_ok(AmqpLink *link, const amqp_connection_start_t *start)
 	properties[1] = text_entry("connection_name", name);
 	properties[2] = (amqp_table_entry_t) {
 		.key = amqp_cstring_bytes("capabilities"),
-		.value = {.kind = AMQP_FIELD_KIND_TABLE, .value.table = {.num_entries = lengthof(wanted), .entries = capabilities}},
+		.value = {
+			.kind = AMQP_FIELD_KIND_TABLE,
+			.value.table = {.num_entries = lengthof(capabilities), .entries = capabilities},
+		},
 	};
+	ok.client_properties = (amqp_table_t) {.num_entries = lengthof(properties), .entries = properties};
 
 	response[0] = '\0';
 	memcpy(response + 1, link->info.user, user);
