@@ -143,7 +143,7 @@ answer_db_problem(struct exchange *x, const struct db_answer *answer)
 	if (answer->outcome == DB_UNAVAILABLE) {
 		problem_set(&problem, 503, "unavailable", NULL, "%s; nothing was done", answer->message);
 	} else if (answer->outcome == DB_UNKNOWN) {
-		problem_set(&problem, 503, "outcome-unknown", NULL, "%s after the request had been sent: it may or may not have been done",
+		problem_set(&problem, 503, "outcome-unknown", NULL, "%s; the request had been sent and may or may not have been done",
 					answer->message);
 		if (x->call.statement == DB_SUBMIT)
 			snprintf(problem.hint, sizeof(problem.hint), "The job may have been accepted. Jobs with a unique_key can be submitted "

@@ -48,7 +48,7 @@ io_wait(struct db_conn *conn, short events)
 
 /* Gives up the connection or the attempt; what the call's outcome is depends on how far it had come. */
 static void
-fail(struct db_conn *conn, const char *reason)
+give_up(struct db_conn *conn, const char *reason, const char *message)
 {
 	bool was_up = db_conn_is_up(conn);
 	struct db_call *call = conn->call;
@@ -57,7 +57,7 @@ fail(struct db_conn *conn, const char *reason)
 	bool sent = conn->state == CONN_BUSY;
 	struct db_answer answer = {
 		.outcome = sent ? DB_UNKNOWN : DB_UNAVAILABLE,
-		.message = "the connection to the database was lost"
+		.message = message
 	};
 
 	event_del(conn->timer);
@@ -84,6 +84,12 @@ fail(struct db_conn *conn, const char *reason)
 }
 
 static void
+fail(struct db_conn *conn, const char *reason)
+{
+	give_up(conn, reason, "the connection to the database was lost");
+}
+
+static void
 on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct db_conn *conn = arg;
@@ -103,7 +109,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 			break;
 		case CONN_PREPARING:
 		case CONN_BUSY:
-			fail(conn, "the server did not answer in time");
+			give_up(conn, "the server did not answer in time", "the database did not answer in time");
 			break;
 		case CONN_IDLE:
 			break;

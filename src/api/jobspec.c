@@ -51,19 +51,26 @@ static const struct field {
 static const char all_fields[] =
 	"name, payload, frequency, next_run_time, cron, time_zone, max_retries, queue, priority, timeout, unique_key";
 
+/* A body, and whether its integers were read as reals because one of them has more than 64 bits. */
+struct document {
+	json_t *root;
+	bool only_reals;
+};
+
 static bool
-is_integer32(const json_t *value)
+is_integer32(const struct document *doc, const json_t *value)
 {
-	/* Reals only appear for integers when the whole body was read so (read_json). */
-	if (json_is_integer(value))
-		return json_integer_value(value) >= INT32_MIN && json_integer_value(value) <= INT32_MAX;
-	return false;
+	double number = json_number_value(value);
+
+	if (!json_is_integer(value) && !(doc->only_reals && json_is_real(value)))
+		return false;
+	return number >= INT32_MIN && number <= INT32_MAX && number == (double) (int32_t) number;
 }
 
 static bool
-is_kind(const json_t *value, unsigned kinds)
+is_kind(const struct document *doc, const json_t *value, unsigned kinds)
 {
-	return ((kinds & KIND_STRING) && json_is_string(value)) || ((kinds & KIND_INTEGER) && is_integer32(value)) ||
+	return ((kinds & KIND_STRING) && json_is_string(value)) || ((kinds & KIND_INTEGER) && is_integer32(doc, value)) ||
 		((kinds & KIND_NUMBER) && json_is_number(value)) || ((kinds & KIND_OBJECT) && json_is_object(value)) ||
 		((kinds & KIND_ARRAY) && json_is_array(value));
 }
@@ -107,18 +114,21 @@ bad_field(struct problem *problem, const struct field *field, const json_t *valu
 }
 
 static int
-read_json(const char *body, size_t len, json_t **root, struct problem *problem)
+read_json(const char *body, size_t len, struct document *doc, struct problem *problem)
 {
 	size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY;
 	json_error_t error;
 
 	if (strspn(body, " \t\r\n") == len)
 		return problem_set(problem, 400, "not-json", NULL, "the body is empty; allowed: a JSON object");
-	*root = json_loadb(body, len, flags, &error);
+	doc->only_reals = false;
+	doc->root = json_loadb(body, len, flags, &error);
 	/* Integers beyond 64 bits are JSON and fit into jsonb, but not into jansson's integers. */
-	if (!*root && json_error_code(&error) == json_error_numeric_overflow)
-		*root = json_loadb(body, len, flags | JSON_DECODE_INT_AS_REAL, &error);
-	if (*root)
+	if (!doc->root && json_error_code(&error) == json_error_numeric_overflow) {
+		doc->only_reals = true;
+		doc->root = json_loadb(body, len, flags | JSON_DECODE_INT_AS_REAL, &error);
+	}
+	if (doc->root)
 		return 0;
 
 	switch (json_error_code(&error)) {
@@ -144,19 +154,19 @@ read_json(const char *body, size_t len, json_t **root, struct problem *problem)
 }
 
 static int
-check_known(const json_t *root, struct problem *problem)
+check_known(const struct document *doc, struct problem *problem)
 {
 	const struct field *field;
 	const char *name;
 	json_t *value;
 
-	json_object_foreach((json_t *) root, name, value) {
+	json_object_foreach(doc->root, name, value) {
 		field = find_field(name);
 		if (!field)
 			return problem_set(problem, 422, "unknown-field", name, "unknown field \"%.60s\"; allowed: %s", name, all_fields);
 		if (json_is_null(value) && !(field->flags & (FIELD_REQUIRED | FIELD_NOT_NULL)))
 			continue;
-		if (!is_kind(value, field->kinds))
+		if (!is_kind(doc, value, field->kinds))
 			return bad_field(problem, field, value);
 	}
 	return 0;
@@ -204,21 +214,21 @@ check_complete(const json_t *root, struct problem *problem)
 int
 jobspec_check(const char *body, size_t len, struct problem *problem)
 {
-	json_t *root = NULL;
+	struct document doc;
 	int rc;
 
-	if (read_json(body, len, &root, problem) < 0)
+	if (read_json(body, len, &doc, problem) < 0)
 		return -1;
-	if (!json_is_object(root)) {
+	if (!json_is_object(doc.root)) {
 		char shown[128];
 
-		show(root, shown, sizeof(shown));
+		show(doc.root, shown, sizeof(shown));
 		rc = problem_set(problem, 422, "not-an-object", NULL, "the body is %s; allowed: a JSON object", shown);
 	} else {
-		rc = check_known(root, problem);
+		rc = check_known(&doc, problem);
 		if (rc == 0)
-			rc = check_complete(root, problem);
+			rc = check_complete(doc.root, problem);
 	}
-	json_decref(root);
+	json_decref(doc.root);
 	return rc;
 }
