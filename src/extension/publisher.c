@@ -74,6 +74,7 @@ struct Publisher
 	int64		retry_at;		/* SETUP: its deadline, ms since boot */
 	int64		ready_at;
 	struct backoff backoff;
+	int64		blocked_at;		/* when the broker was last seen to take nothing */
 	char		error[300];		/* why the channel is broken */
 	char		text[700];
 	bool		skip_exchange;	/* we may not declare it: hope that it exists */
@@ -316,7 +317,7 @@ publisher_ready(const Publisher *p)
 	return p->channel == CHANNEL_READY && amqp_link_blocked(p->link) == NULL &&
 		amqp_link_room(p->link) >= CONTROL_ROOM + 2 * MESSAGE_ROOM &&
 		(p->next - p->oldest < PUBLISHER_WINDOW ||
-		 now_ms() - p->window[p->oldest % PUBLISHER_WINDOW].sent_at >= FORGET_MS);
+		 now_ms() - Max(p->window[p->oldest % PUBLISHER_WINDOW].sent_at, p->blocked_at) >= FORGET_MS);
 }
 
 /* Moves the window's start past what has an answer. */
@@ -536,6 +537,8 @@ publisher_step(Publisher *p)
 	bool		was_ready = publisher_ready(p);
 	uint64		epoch = p->epoch;
 
+	if (amqp_link_blocked(p->link) != NULL)
+		p->blocked_at = now_ms();
 	if (p->channel == CHANNEL_BROKEN && now_ms() >= p->retry_at)
 		channel_open(p);
 	else if (p->channel == CHANNEL_SETUP && now_ms() >= p->retry_at)
