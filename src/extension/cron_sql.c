@@ -8,7 +8,7 @@
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 
-PG_FUNCTION_INFO_V1(js_cron_next);
+JS_FUNCTION(js_cron_next);
 
 #define ERRCODE_JS_INVALID_ARGUMENT MAKE_SQLSTATE('J', 'S', '0', '0', '1')
 #define EPOCH_DIFF_SECS ((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY)

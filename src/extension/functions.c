@@ -13,20 +13,20 @@
 
 #include "shmem.h"
 
-PG_FUNCTION_INFO_V1(js_uuid_v7);
-PG_FUNCTION_INFO_V1(js_slot_of);
-PG_FUNCTION_INFO_V1(js_segment_of);
-PG_FUNCTION_INFO_V1(js_task_hash);
-PG_FUNCTION_INFO_V1(js_caller);
-PG_FUNCTION_INFO_V1(js_system_identifier);
-PG_FUNCTION_INFO_V1(js_preloaded);
-PG_FUNCTION_INFO_V1(js_worker_lease);
-PG_FUNCTION_INFO_V1(js_max_losses);
-PG_FUNCTION_INFO_V1(js_max_payload_bytes);
-PG_FUNCTION_INFO_V1(js_retry_delay);
-PG_FUNCTION_INFO_V1(js_retry_delay_max);
-PG_FUNCTION_INFO_V1(js_default_queue);
-PG_FUNCTION_INFO_V1(js_default_time_zone);
+JS_FUNCTION(js_uuid_v7);
+JS_FUNCTION(js_slot_of);
+JS_FUNCTION(js_segment_of);
+JS_FUNCTION(js_task_hash);
+JS_FUNCTION(js_caller);
+JS_FUNCTION(js_system_identifier);
+JS_FUNCTION(js_preloaded);
+JS_FUNCTION(js_worker_lease);
+JS_FUNCTION(js_max_losses);
+JS_FUNCTION(js_max_payload_bytes);
+JS_FUNCTION(js_retry_delay);
+JS_FUNCTION(js_retry_delay_max);
+JS_FUNCTION(js_default_queue);
+JS_FUNCTION(js_default_time_zone);
 
 #define RAND_B_BITS 62
 #define RAND_B_MASK ((UINT64CONST(1) << RAND_B_BITS) - 1)

@@ -13,6 +13,11 @@
 #undef PGDLLEXPORT
 #define PGDLLEXPORT __attribute__((visibility("default")))
 
+/* PG_FUNCTION_INFO_V1 for a function that is found although all others are hidden. */
+#define JS_FUNCTION(name) \
+	extern PGDLLEXPORT Datum name(PG_FUNCTION_ARGS); \
+	PG_FUNCTION_INFO_V1(name)
+
 #define JS_SEGMENTS 128			/* segments 0..127, a hash of the job id */
 #define JS_PRIORITIES 10		/* priorities 0..9, 9 first */
 #define JS_MAX_RUNS 64			/* runs in a dispatch: bits of dispatches.done */

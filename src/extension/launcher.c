@@ -6,14 +6,17 @@
  */
 #include "jobsched.h"
 
+#include "access/genam.h"
+#include "access/table.h"
 #include "access/xact.h"
-#include "commands/dbcommands.h"
+#include "catalog/pg_database.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "storage/latch.h"
 #include "tcop/tcopprot.h"
+#include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
@@ -49,16 +52,35 @@ launcher_register(void)
 	RegisterBackgroundWorker(&worker);
 }
 
-/* The oid of a database by the shared catalog, InvalidOid when there is none; says so when that changes. */
+/* By reading the whole of pg_database: without a database, an index of it may be out of reach. */
 static Oid
-find_database(JsDatabase *db, bool *missing)
+database_oid(const char *name)
 {
-	Oid			oid;
+	Oid			oid = InvalidOid;
+	Relation	databases;
+	SysScanDesc scan;
+	ScanKeyData key;
+	HeapTuple	tuple;
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
-	oid = get_database_oid(db->name, true);
+	databases = table_open(DatabaseRelationId, AccessShareLock);
+	ScanKeyInit(&key, Anum_pg_database_datname, BTEqualStrategyNumber, F_NAMEEQ, CStringGetDatum(name));
+	scan = systable_beginscan(databases, InvalidOid, false, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+		oid = ((Form_pg_database) GETSTRUCT(tuple))->oid;
+	systable_endscan(scan);
+	table_close(databases, AccessShareLock);
 	CommitTransactionCommand();
+	return oid;
+}
+
+/* InvalidOid when there is none; says so when that changes. */
+static Oid
+find_database(const JsDatabase *db, bool *missing)
+{
+	Oid			oid = database_oid(db->name);
 
 	if (!OidIsValid(oid) && !*missing)
 		ereport(LOG, errmsg("jobsched: database \"%s\" (jobsched.database) does not exist; waiting for it", db->name));

@@ -10,7 +10,7 @@
 
 #include "shmem.h"
 
-PG_FUNCTION_INFO_V1(js_scheduler_status);
+JS_FUNCTION(js_scheduler_status);
 
 #define COLUMNS 14
 

@@ -18,6 +18,7 @@
 #include "utils/acl.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 
 static Oid	known_timers = InvalidOid;	/* verified to be the extension's */
 static uint64 generation = 0;
@@ -103,12 +104,14 @@ txn_begin(TxnDurability durability)
 	GetUserIdAndSecContext(&outer_user, &outer_context);
 	SetUserIdAndSecContext(role, outer_context | SECURITY_LOCAL_USERID_CHANGE);
 	SPI_connect();
+	PushActiveSnapshot(GetTransactionSnapshot());	/* SPI wants one; each statement takes its own */
 	return true;
 }
 
 void
 txn_commit(void)
 {
+	PopActiveSnapshot();
 	SPI_finish();
 	SetUserIdAndSecContext(outer_user, outer_context);
 	CommitTransactionCommand();

@@ -19,8 +19,8 @@
 #include "storage/latch.h"
 #include "storage/proc.h"
 
-PG_FUNCTION_INFO_V1(js_wake);
-PG_FUNCTION_INFO_V1(js_dequeued);
+JS_FUNCTION(js_wake);
+JS_FUNCTION(js_dequeued);
 
 /* What the current transaction of this backend has done so far. */
 static struct
