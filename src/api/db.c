@@ -161,7 +161,7 @@ db_conn_ready(struct db_conn *conn)
 		}
 	}
 	call = TAILQ_FIRST(&db->queue);
-	if (call && conn->state == CONN_IDLE) {
+	if (call) {
 		TAILQ_REMOVE(&db->queue, call, link);
 		queue_arm(db);
 		db_conn_execute(conn, call);

@@ -12,7 +12,7 @@
 #include "db_internal.h"
 
 #define CONNECT_LIMIT_US	(5 * CLOCK_US_PER_SECOND)
-#define BACKOFF_BASE_US		(100 * 1000)
+#define BACKOFF_BASE_US		(CLOCK_US_PER_SECOND / 10)
 #define BACKOFF_MAX_US		(5 * CLOCK_US_PER_SECOND)
 
 static void advance(struct db_conn *conn);
@@ -266,18 +266,17 @@ complete(struct db_conn *conn)
 	}
 	event_del(conn->timer);
 	conn->call = NULL;
-	conn->state = CONN_IDLE;
-	db_call_finish(call, &answer);
+	db_call_finish(call, &answer);	/* still busy: calls that it sends wait in the queue */
 
 	/* A standby that was a primary cannot serve; another connection may lead to the new primary. */
-	if (strcmp(answer.sqlstate, "25006") == 0 && conn->state == CONN_IDLE) {
+	if (strcmp(answer.sqlstate, "25006") == 0) {
 		conn->result = result;
 		fail(conn, PQresultErrorMessage(result));
 		return;
 	}
 	PQclear(result);
-	if (conn->state == CONN_IDLE)
-		db_conn_ready(conn);
+	conn->state = CONN_IDLE;
+	db_conn_ready(conn);
 }
 
 /* Keeps the first error, or else the last result. */
@@ -305,7 +304,6 @@ static void
 advance(struct db_conn *conn)
 {
 	int left = PQflush(conn->pg);
-	PGresult *result;
 
 	if (left < 0 || io_wait(conn, left ? EV_READ | EV_WRITE : EV_READ) < 0) {
 		fail(conn, left < 0 ? PQerrorMessage(conn->pg) : "out of memory");
@@ -322,7 +320,8 @@ advance(struct db_conn *conn)
 		return;
 	}
 	while (!PQisBusy(conn->pg)) {
-		result = PQgetResult(conn->pg);
+		PGresult *result = PQgetResult(conn->pg);
+
 		if (!result) {
 			if (PQstatus(conn->pg) == CONNECTION_BAD)
 				fail(conn, PQerrorMessage(conn->pg));

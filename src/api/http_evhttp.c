@@ -435,11 +435,12 @@ bind_listener(struct http_server *server, struct error *err)
 	unsigned flags = LEV_OPT_REUSEABLE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_CLOSE_ON_FREE;
 	struct evconnlistener *listener;
 	struct listen_address bound = {.len = sizeof(bound.addr)};
-	char host[64];
 
 	listener = evconnlistener_new_bind(server->base, NULL, NULL, flags, 1024, (const struct sockaddr *) &address->addr,
 									   (int) address->len);
 	if (!listener) {
+		char host[64];
+
 		error_set(err, "cannot listen on %s port %d: %s", listen_host(address, host), listen_port(address), strerror(errno));
 		return NULL;
 	}
@@ -522,7 +523,7 @@ http_server_free(struct http_server *server)
 	server->drained = NULL;
 	if (server->evhttp)
 		evhttp_free(server->evhttp);
-	while (server->n_peers > 0)
+	while (server->peers && server->n_peers > 0)
 		peer_free(server, server->n_peers - 1);
 	if (server->sweep)
 		event_free(server->sweep);

@@ -156,12 +156,12 @@ read_json(const char *body, size_t len, struct document *doc, struct problem *pr
 static int
 check_known(const struct document *doc, struct problem *problem)
 {
-	const struct field *field;
 	const char *name;
 	json_t *value;
 
 	json_object_foreach(doc->root, name, value) {
-		field = find_field(name);
+		const struct field *field = find_field(name);
+
 		if (!field)
 			return problem_set(problem, 422, "unknown-field", name, "unknown field \"%.60s\"; allowed: %s", name, all_fields);
 		if (json_is_null(value) && !(field->flags & (FIELD_REQUIRED | FIELD_NOT_NULL)))
@@ -214,7 +214,7 @@ check_complete(const json_t *root, struct problem *problem)
 int
 jobspec_check(const char *body, size_t len, struct problem *problem)
 {
-	struct document doc;
+	struct document doc = {0};
 	int rc;
 
 	if (read_json(body, len, &doc, problem) < 0)

@@ -26,12 +26,13 @@ backoff_retry_us(int64_t base_us, int64_t max_us, int64_t n, double random)
 int64_t
 backoff_next_us(struct backoff *b, double random)
 {
-	int64_t delay;
+	int64_t delay, half;
 
 	if (b->tries < 1000)
 		b->tries++;
 	delay = doubled(b->base_us, b->max_us, b->tries);
-	return delay / 2 + (int64_t) ((double) (delay - delay / 2) * random);
+	half = delay / 2;
+	return half + (int64_t) ((double) (delay - half) * random);
 }
 
 void

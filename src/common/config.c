@@ -98,7 +98,12 @@ unquote(char *p)
 		}
 		if (*in == '\\' && quote == '"' && in[1]) {
 			in++;
-			*out++ = *in == 'n' ? '\n' : *in == 't' ? '\t' : *in;
+			if (*in == 'n')
+				*out++ = '\n';
+			else if (*in == 't')
+				*out++ = '\t';
+			else
+				*out++ = *in;
 		} else {
 			*out++ = *in;
 		}
@@ -161,6 +166,7 @@ dotenv_free(struct dotenv *env)
 {
 	free(env->pairs);
 	free(env->text);
+	memset(env, 0, sizeof(*env));
 }
 
 static int
