@@ -194,11 +194,12 @@ define_string(const char *name, const char *text, const char *details, char **va
 void
 guc_define(void)
 {
-	/* Defining a PGC_POSTMASTER parameter later would be FATAL; nothing reads it without preloading. */
-	if (process_shared_preload_libraries_in_progress)
-		DefineCustomStringVariable("jobsched.database", "Databases whose jobs are scheduled.",
-								   "Names separated by commas; each has its own scheduler processes.",
-								   &js_database, "postgres", PGC_POSTMASTER, 0, check_database, NULL, NULL);
+	/* Defining a PGC_POSTMASTER parameter later would be FATAL; without preloading nothing reads it. */
+	DefineCustomStringVariable("jobsched.database", "Databases whose jobs are scheduled.",
+							   "Names separated by commas; each has its own scheduler processes.",
+							   &js_database, "postgres",
+							   process_shared_preload_libraries_in_progress ? PGC_POSTMASTER : PGC_SIGHUP, 0,
+							   check_database, NULL, NULL);
 
 	DefineCustomBoolVariable("jobsched.enabled", "Runs the scheduler.",
 							 "Off: nothing is promoted, published or rescued; jobs are still accepted.",

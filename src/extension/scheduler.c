@@ -49,7 +49,8 @@ typedef struct Turn
 	TimestampTz check_at;		/* adopted? */
 	TimestampTz error_until;	/* after an ERROR: rest */
 	TimestampTz error_wait;
-	TimestampTz sleep_until;	/* of the last sleep */
+	TimestampTz sleep_until;	/* of the last sleep; DT_NOEND: it did not sleep */
+	bool		hinted;			/* commits have handed something over */
 	uint64		generation;		/* of the extension */
 	bool		locked;
 	int			locked_key;
@@ -95,6 +96,12 @@ forget(Scheduler *s, Turn *turn)
 	outbox_forget(s->outbox);
 	turn->housekeeping_at = DT_NOBEGIN;
 	turn->sweep_at = DT_NOBEGIN;
+}
+
+static TimestampTz
+housekeeping_wait(const Scheduler *s)
+{
+	return s->in_flight ? HOUSEKEEPING_INTERVAL : Max(js_poll_interval * JS_USEC_PER_MS, HOUSEKEEPING_INTERVAL);
 }
 
 static bool
@@ -143,7 +150,7 @@ look_whether_to_work(Scheduler *s, Turn *turn, TimestampTz now)
 	else if (!turn->may_work || now >= turn->check_at || turn->locked_key != js_leader_lock_key)
 	{
 		turn->may_work = look_whether_adopted(s, turn);
-		turn->check_at = now + HOUSEKEEPING_INTERVAL;
+		turn->check_at = now + housekeeping_wait(s);
 	}
 
 	if (lo != s->lo || hi != s->hi || turn->generation != txn_generation() || turn->may_work != might)
@@ -177,7 +184,7 @@ sweep(Scheduler *s, Turn *turn)
 	queues_find_heads(s->queues, true, s->lo, s->hi);
 	txn_commit();
 	ended = GetCurrentTimestamp();
-	turn->sweep_at = ended + Min(Max(SWEEP_SHARE * (ended - began), js_poll_interval * JS_USEC_PER_MS), SWEEP_MOST);
+	turn->sweep_at = ended + Max(Min(SWEEP_SHARE * (ended - began), SWEEP_MOST), js_poll_interval * JS_USEC_PER_MS);
 	return true;
 }
 
@@ -201,12 +208,6 @@ publish(Scheduler *s)
 	publisher_step(s->publisher);
 }
 
-static TimestampTz
-housekeeping_wait(const Scheduler *s)
-{
-	return s->in_flight ? HOUSEKEEPING_INTERVAL : Max(js_poll_interval * JS_USEC_PER_MS, HOUSEKEEPING_INTERVAL);
-}
-
 /*
  * The work of a turn.  Returns until when to sleep.  The hints have been taken before: see wakeup.h.
  */
@@ -225,8 +226,9 @@ work(Scheduler *s, Turn *turn)
 		return now + HOUSEKEEPING_INTERVAL;
 	}
 
-	if (promote_run(s, now) < 0)
+	if ((turn->hinted || promote_next(s, now, &due_left) <= now) && promote_run(s, now) < 0)
 		goto gone;
+	turn->hinted = false;
 	publish(s);
 
 	/* Without any dispatch known, a new one makes the next look come in a second. */
@@ -260,12 +262,13 @@ rest_after_error(Turn *turn, TimestampTz now)
 	turn->error_until = now + turn->error_wait;
 }
 
-/* The extension may go away in the middle of a turn; that is no news for the log. */
+/* The extension may go away in the middle of a turn, or be locked for that; no news for the log. */
 static bool
 is_expected(int sqlerrcode)
 {
 	return sqlerrcode == ERRCODE_UNDEFINED_TABLE || sqlerrcode == ERRCODE_UNDEFINED_FUNCTION ||
-		sqlerrcode == ERRCODE_UNDEFINED_SCHEMA || sqlerrcode == ERRCODE_UNDEFINED_OBJECT;
+		sqlerrcode == ERRCODE_UNDEFINED_SCHEMA || sqlerrcode == ERRCODE_UNDEFINED_OBJECT ||
+		sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
 }
 
 /* A turn in which nothing is thrown out. */
@@ -283,14 +286,19 @@ turn_safely(Scheduler *s, Turn *turn)
 	{
 		HOLD_INTERRUPTS();
 		MemoryContextSwitchTo(s->turn_context);
+		turn->state = "resting: a table is locked or gone";
 		if (!is_expected(geterrcode()))
+		{
+			turn->state = "resting after an error, see the server's log";
 			EmitErrorReport();
+		}
 		txn_abort();
 		FlushErrorState();
 		MemoryContextSwitchTo(s->turn_context);
-		turn->state = "resting after an error, see the server's log";
-		turn->may_work = false;
-		forget(s, turn);
+		/* The outbox holds only what has committed. */
+		queues_forget(s->queues);
+		turn->hinted = true;
+		turn->check_at = DT_NOBEGIN;
 		rest_after_error(turn, GetCurrentTimestamp());
 		until = turn->error_until;
 		RESUME_INTERRUPTS();
@@ -302,7 +310,7 @@ turn_safely(Scheduler *s, Turn *turn)
 /* ------------------------------------------------------------------ sleep, status */
 
 static void
-show(Scheduler *s, const Turn *turn, TimestampTz until)
+show(Scheduler *s, const Turn *turn, TimestampTz until, bool sleeps)
 {
 	const PublisherCounters *n = publisher_counters(s->publisher);
 	const char *broker = publisher_state(s->publisher);
@@ -321,6 +329,8 @@ show(Scheduler *s, const Turn *turn, TimestampTz until)
 	strlcpy(status->broker, broker, sizeof(status->broker));
 	SpinLockRelease(&s->slot->mutex);
 
+	if (!sleeps)
+		return;
 	if (turn->may_work)
 		snprintf(text, sizeof(text), "sleeping until %s; %s", timestamptz_to_str(until), broker);
 	else
@@ -365,13 +375,15 @@ wait_for_events(Scheduler *s, TimestampTz until)
 }
 
 static void
-take_hints(Scheduler *s)
+take_hints(Scheduler *s, Turn *turn)
 {
 	static WakeupHints hints;
 	uint64		touched = wakeup_take(s->slot, hints);
 
-	if (touched != 0)
-		queues_lower(s->queues, touched, hints);
+	if (touched == 0)
+		return;
+	queues_lower(s->queues, touched, hints);
+	turn->hinted = true;
 }
 
 /* Workers could not beat while nothing ran here. */
@@ -393,6 +405,7 @@ run(Scheduler *s)
 	for (;;)
 	{
 		TimestampTz until;
+		bool		sleeps;
 
 		ResetLatch(MyLatch);
 		wakeup_awake(s->slot);
@@ -408,7 +421,7 @@ run(Scheduler *s)
 		MemoryContextSwitchTo(s->turn_context);
 
 		notice_standstill(s, &turn);
-		take_hints(s);
+		take_hints(s, &turn);
 		if (GetCurrentTimestamp() < turn.error_until)
 		{
 			publisher_step(s->publisher);
@@ -420,12 +433,11 @@ run(Scheduler *s)
 			until = turn_safely(s, &turn);
 		}
 
-		turn.sleep_until = until;
-		if (until > GetCurrentTimestamp() && wakeup_sleep(s->slot, until))
-		{
-			show(s, &turn, until);
+		sleeps = until > GetCurrentTimestamp() && wakeup_sleep(s->slot, until);
+		turn.sleep_until = sleeps ? until : DT_NOEND;
+		show(s, &turn, until, sleeps);
+		if (sleeps)
 			wait_for_events(s, until);
-		}
 	}
 }
 

@@ -25,7 +25,8 @@ static uint64 generation = 0;
 static TxnPlan *prepared = NULL;
 
 static Oid	outer_user;
-static int	outer_context;
+static int	outer_security;
+static MemoryContext outer_context;
 
 void
 txn_setup(void)
@@ -36,6 +37,8 @@ txn_setup(void)
 		{"default_transaction_read_only", "off"},
 		{"default_transaction_deferrable", "off"},
 		{"session_replication_role", "origin"},
+		/* Behind somebody's ALTER TABLE the broker must not be neglected: give up, and try again. */
+		{"lock_timeout", "1s"},
 		/* Probes of an index: no statistics of an empty table may ever talk the planner into reading it whole. */
 		{"enable_seqscan", "off"},
 		{"enable_bitmapscan", "off"},
@@ -90,19 +93,21 @@ txn_begin(TxnDurability durability)
 {
 	Oid			role;
 
+	outer_context = CurrentMemoryContext;
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	role = get_role_oid("jobsched_scheduler", true);
 	if (!OidIsValid(role) || !find_extension())
 	{
 		CommitTransactionCommand();
+		MemoryContextSwitchTo(outer_context);
 		return false;
 	}
 	if (durability == TXN_ASYNC)
 		(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
 	/* An abort restores it by itself. */
-	GetUserIdAndSecContext(&outer_user, &outer_context);
-	SetUserIdAndSecContext(role, outer_context | SECURITY_LOCAL_USERID_CHANGE);
+	GetUserIdAndSecContext(&outer_user, &outer_security);
+	SetUserIdAndSecContext(role, outer_security | SECURITY_LOCAL_USERID_CHANGE);
 	SPI_connect();
 	PushActiveSnapshot(GetTransactionSnapshot());	/* SPI wants one; each statement takes its own */
 	return true;
@@ -113,8 +118,9 @@ txn_commit(void)
 {
 	PopActiveSnapshot();
 	SPI_finish();
-	SetUserIdAndSecContext(outer_user, outer_context);
+	SetUserIdAndSecContext(outer_user, outer_security);
 	CommitTransactionCommand();
+	MemoryContextSwitchTo(outer_context);
 	/* Autovacuum lives on these numbers; sent at most once a second. */
 	pgstat_report_stat(false);
 }

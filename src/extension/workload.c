@@ -23,10 +23,12 @@ typedef struct MeanEntry
 	double		seconds;
 } MeanEntry;
 
-/* The CASE keeps a value that is no number, which any worker could send, from being cast. */
+/* What a worker sends may be no number, or one that does not fit a float8. */
 static TxnPlan plan_means = {
-	.sql = "SELECT jobsched._task_hash(m.key), avg(CASE WHEN jsonb_typeof(m.value) = 'number' THEN (m.value #>> '{}')::float8 END)"
-	" FROM jobsched.workers w, jsonb_each(CASE WHEN jsonb_typeof(w.load -> 'means') = 'object' THEN w.load -> 'means' ELSE '{}' END) m"
+	.sql = "SELECT jobsched._task_hash(m.key), avg(CASE WHEN jsonb_typeof(m.value) = 'number' THEN"
+	" greatest(least(m.value::numeric, 1e9), 1e-9)::float8 END)"
+	" FROM jobsched.workers w,"
+	" jsonb_each(CASE WHEN jsonb_typeof(w.load -> 'means') = 'object' THEN w.load -> 'means' ELSE '{}' END) m"
 	" WHERE w.state = 'live' AND w.last_seen > now() - $1 GROUP BY 1",
 	.nargs = 1,
 	.types = {INTERVALOID}
