@@ -1,0 +1,67 @@
+/*
+ * pool.c: the threads that run tasks.
+ */
+#include "pool.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "task.h"
+#include "thread.h"
+
+static void *
+slot_main(void *arg)
+{
+	struct pool_slot *slot = arg;
+	struct run *run = NULL;
+
+	while ((run = runs_next(slot->pool->hub, slot, run)))
+		task_execute(run, slot);
+	return NULL;
+}
+
+int
+pool_start(struct pool *p, struct hub *h, struct blob_store *blobs, int threads, struct error *err)
+{
+	pthread_condattr_t attr;
+
+	memset(p, 0, sizeof(*p));
+	p->hub = h;
+	p->blobs = blobs;
+	p->slots = calloc((size_t) threads, sizeof(*p->slots));
+	if (!p->slots)
+		return error_set(err, "out of memory");
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	for (; p->n < threads; p->n++) {
+		struct pool_slot *slot = &p->slots[p->n];
+
+		slot->pool = p;
+		pthread_mutex_init(&slot->lock, NULL);
+		pthread_cond_init(&slot->wake, &attr);
+		if (thread_start(&slot->thread, "task", slot_main, slot, err) < 0)
+			break;
+	}
+	pthread_condattr_destroy(&attr);
+	return p->n == threads ? 0 : -1;
+}
+
+void
+pool_join(struct pool *p)
+{
+	for (int i = 0; i < p->n; i++) {
+		pthread_join(p->slots[i].thread, NULL);
+		pthread_mutex_destroy(&p->slots[i].lock);
+		pthread_cond_destroy(&p->slots[i].wake);
+	}
+	free(p->slots);
+}
+
+void
+pool_wake(struct pool_slot *slot)
+{
+	pthread_mutex_lock(&slot->lock);
+	pthread_cond_broadcast(&slot->wake);
+	pthread_mutex_unlock(&slot->lock);
+}

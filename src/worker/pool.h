@@ -1,0 +1,38 @@
+/*
+ * pool.h: the threads that run tasks.
+ */
+#ifndef JOBSCHED_WORKER_POOL_H
+#define JOBSCHED_WORKER_POOL_H
+
+#include <pthread.h>
+
+#include "blob/blob.h"
+#include "hub.h"
+
+struct pool;
+
+/* One thread of the pool: what a task of it sleeps on. */
+struct pool_slot {
+	struct pool *pool;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+};
+
+struct pool {
+	struct hub *hub;
+	struct blob_store *blobs;
+	int n;						/* threads that were started */
+	struct pool_slot *slots;
+};
+
+/* Starts the threads.  On failure those that were started go on: pool_join after hub_enter(HUB_CLOSING). */
+int pool_start(struct pool *p, struct hub *h, struct blob_store *blobs, int threads, struct error *err);
+
+/* Waits for all threads, which end when the hub is flushing and their tasks have ended. */
+void pool_join(struct pool *p);
+
+/* The task of this slot looks at its stop flag. */
+void pool_wake(struct pool_slot *slot);
+
+#endif

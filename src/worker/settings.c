@@ -1,0 +1,154 @@
+/*
+ * settings.c: the worker's configuration.
+ */
+#include "settings.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker.h"
+#include "config.h"
+
+#define FIELD(name)	offsetof(struct settings, name)
+
+static const struct config_item items[] = {
+	{ .name = "DATABASE_URL", .type = CONFIG_TEXT, .def = "postgresql:///postgres", .secret = true, .offset = FIELD(database_url),
+	  .help = "PostgreSQL, a libpq URL or conninfo; the role needs jobsched_worker" },
+	{ .name = "RABBITMQ_URL", .type = CONFIG_TEXT, .def = "amqp://guest:guest@127.0.0.1:5672/", .secret = true, .offset = FIELD(rabbitmq_url),
+	  .help = "RabbitMQ, amqp://user:password@host:port/vhost (amqps:// for TLS)" },
+	{ .name = "RABBITMQ_QUEUE", .type = CONFIG_TEXT, .def = "jobs", .offset = FIELD(rabbitmq_queue),
+	  .help = "job queues to work for, separated by commas" },
+	{ .name = "RABBITMQ_PREFETCH", .type = CONFIG_INT, .def = "0", .min = 0, .max = 65535, .offset = FIELD(rabbitmq_prefetch),
+	  .help = "messages held unacknowledged a queue; 0: twice MAX_CONCURRENCY, at least 8" },
+	{ .name = "MAX_CONCURRENCY", .type = CONFIG_INT, .def = "4", .min = 1, .max = 1000, .offset = FIELD(threads),
+	  .help = "tasks run at the same time (threads)" },
+	{ .name = "WORKER_ID", .type = CONFIG_TEXT, .def = "w-local", .offset = FIELD(worker_id),
+	  .help = "label of this worker in the database, 1..255 characters" },
+	{ .name = "HEARTBEAT_INTERVAL", .type = CONFIG_SECONDS, .def = "3", .min = 0.1, .max = 3600, .offset = FIELD(heartbeat),
+	  .help = "seconds between heartbeats; at most a third of jobsched.worker_lease is used" },
+	{ .name = "SHUTDOWN_TIMEOUT", .type = CONFIG_SECONDS, .def = "30", .min = 0, .max = 86400, .offset = FIELD(shutdown_timeout),
+	  .help = "seconds that running tasks get to end after SIGTERM" },
+	{ .name = "BLOB_STORE", .type = CONFIG_CHOICE, .def = "file", .choices = "file", .offset = FIELD(blob_store),
+	  .help = "where artifacts are kept" },
+	{ .name = "BLOB_DIR", .type = CONFIG_TEXT, .def = "artifacts", .offset = FIELD(blob_dir),
+	  .help = "directory of BLOB_STORE=file, made when absent" },
+	{ .name = "CRAWL_ALLOW_PRIVATE", .type = CONFIG_TEXT, .def = "", .offset = FIELD(crawl_allow_private),
+	  .help = "private networks that crawl_url may visit, CIDR, separated by commas" },
+	{ .name = "LOG_LEVEL", .type = CONFIG_CHOICE, .def = "INFO", .choices = "DEBUG|INFO|WARNING|ERROR", .offset = FIELD(log_level_name),
+	  .help = "lines of this level and above" },
+	{ .name = "LOG_FORMAT", .type = CONFIG_CHOICE, .def = "text", .choices = "text|json", .offset = FIELD(log_format),
+	  .help = "text: key=value; json: one object a line" },
+};
+
+#define NITEMS	(sizeof(items) / sizeof(items[0]))
+
+/* As the database accepts labels; it counts characters, so that no more bytes than 4 times as many fit. */
+static int
+check_name(const char *variable, const char *name, size_t max, struct error *err)
+{
+	size_t len = 0;
+
+	for (const char *p = name; *p; p++) {
+		if ((unsigned char) *p < 0x20 || *p == 0x7F)
+			return error_set(err, "%s=%s: control characters are not allowed", variable, name);
+		len += ((unsigned char) *p & 0xC0) != 0x80;
+	}
+	if (len == 0 || len > max)
+		return error_set(err, "%s=%s: 1..%zu characters are allowed", variable, name, max);
+	return 0;
+}
+
+static int
+split_queues(struct settings *s, struct error *err)
+{
+	char *copy = strdup(s->rabbitmq_queue), *state = NULL;
+	int rc = -1;
+
+	s->queues = calloc(strlen(s->rabbitmq_queue) / 2 + 1, sizeof(*s->queues));
+	if (!copy || !s->queues) {
+		error_set(err, "out of memory");
+		goto out;
+	}
+	for (char *name = strtok_r(copy, ", \t", &state); name; name = strtok_r(NULL, ", \t", &state)) {
+		/* 255 bytes is AMQP's limit */
+		if (strlen(name) > 255) {
+			error_set(err, "RABBITMQ_QUEUE=%s: a name is longer than 255 bytes", s->rabbitmq_queue);
+			goto out;
+		}
+		if (check_name("RABBITMQ_QUEUE", name, 255, err) < 0)
+			goto out;
+		for (int i = 0; i < s->nqueues; i++) {
+			if (strcmp(s->queues[i], name) == 0) {
+				error_set(err, "RABBITMQ_QUEUE=%s: %s is there twice", s->rabbitmq_queue, name);
+				goto out;
+			}
+		}
+		s->queues[s->nqueues] = strdup(name);
+		if (!s->queues[s->nqueues]) {
+			error_set(err, "out of memory");
+			goto out;
+		}
+		s->nqueues++;
+	}
+	if (s->nqueues == 0) {
+		error_set(err, "RABBITMQ_QUEUE=%s: at least one queue is needed", s->rabbitmq_queue);
+		goto out;
+	}
+	rc = 0;
+out:
+	free(copy);
+	return rc;
+}
+
+int
+settings_load(struct settings *s, struct error *err)
+{
+	struct error why = { "" };
+	struct broker_url broker;
+	int rc;
+
+	if (config_load(items, NITEMS, ".env", s, err) < 0)
+		return -1;
+	if (check_name("WORKER_ID", s->worker_id, 255, err) < 0 || split_queues(s, err) < 0)
+		return -1;
+	if (address_list_parse(s->crawl_allow_private, &s->allowed, &why) < 0)
+		return error_set(err, "CRAWL_ALLOW_PRIVATE=%s: %s; networks such as 127.0.0.0/8,::1 are allowed", s->crawl_allow_private, why.msg);
+	rc = broker_url_parse(s->rabbitmq_url, &broker, err);
+	broker_url_free(&broker);
+	if (rc < 0)
+		return -1;
+	s->dsn = config_database_url(s->database_url);
+	if (!s->dsn)
+		return error_set(err, "out of memory");
+	s->prefetch = (int) s->rabbitmq_prefetch;
+	if (s->prefetch == 0)
+		s->prefetch = s->threads < 4 ? 8 : (int) s->threads * 2;
+	log_level_parse(s->log_level_name, &s->log_level);
+	s->log_json = strcmp(s->log_format, "json") == 0;
+	return 0;
+}
+
+void
+settings_free(struct settings *s)
+{
+	for (int i = 0; i < s->nqueues; i++)
+		free(s->queues[i]);
+	free(s->queues);
+	free(s->dsn);
+	address_list_free(&s->allowed);
+	config_free(items, NITEMS, s);
+	memset(s, 0, sizeof(*s));
+}
+
+void
+settings_help(FILE *out)
+{
+	config_help(items, NITEMS, out);
+}
+
+void
+settings_print(const struct settings *s, FILE *out)
+{
+	config_print(items, NITEMS, s, out);
+}

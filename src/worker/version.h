@@ -1,0 +1,9 @@
+/*
+ * version.h: what --version prints.
+ */
+#ifndef JOBSCHED_WORKER_VERSION_H
+#define JOBSCHED_WORKER_VERSION_H
+
+#define JOBSCHED_VERSION	"1.0"
+
+#endif
