@@ -46,7 +46,7 @@ typedef struct Turn
 	bool		may_work;
 	TimestampTz housekeeping_at;
 	TimestampTz sweep_at;
-	TimestampTz check_at;		/* adopted? */
+	TimestampTz check_at;		/* adopted?  asked when awake, no reason to wake up */
 	TimestampTz error_until;	/* after an ERROR: rest */
 	TimestampTz error_wait;
 	TimestampTz sleep_until;	/* of the last sleep; DT_NOEND: it did not sleep */
@@ -109,7 +109,7 @@ look_whether_adopted(Scheduler *s, Turn *turn)
 {
 	bool		adopted = false;
 
-	if (!txn_begin(TXN_ASYNC))
+	if (!txn_begin_any(TXN_ASYNC))
 		turn->state = "waiting for CREATE EXTENSION jobsched";
 	else
 	{
@@ -150,7 +150,7 @@ look_whether_to_work(Scheduler *s, Turn *turn, TimestampTz now)
 	else if (!turn->may_work || now >= turn->check_at || turn->locked_key != js_leader_lock_key)
 	{
 		turn->may_work = look_whether_adopted(s, turn);
-		turn->check_at = now + housekeeping_wait(s);
+		turn->check_at = now + HOUSEKEEPING_INTERVAL;
 	}
 
 	if (lo != s->lo || hi != s->hi || turn->generation != txn_generation() || turn->may_work != might)
@@ -248,11 +248,12 @@ work(Scheduler *s, Turn *turn)
 	(void) promote_next(s, now, &due_left);
 	wakeup_set_due_left(s->slot, due_left);
 	next = promote_next(s, now, &due_left_again);
-	return Min(Min(next, turn->housekeeping_at), Min(turn->sweep_at, turn->check_at));
+	return Min(next, Min(turn->housekeeping_at, turn->sweep_at));
 
 gone:
+	/* Look at once what is there now. */
 	turn->may_work = false;
-	return now + HOUSEKEEPING_INTERVAL;
+	return now;
 }
 
 static void

@@ -21,7 +21,8 @@
 #include "utils/snapmgr.h"
 
 static Oid	known_timers = InvalidOid;	/* verified to be the extension's */
-static uint64 generation = 0;
+static uint64 generation = 0;	/* of known_timers */
+static uint64 accepted = 0;		/* the generation that txn_begin_any() saw last */
 static TxnPlan *prepared = NULL;
 
 static Oid	outer_user;
@@ -88,8 +89,8 @@ find_extension(void)
 	return true;
 }
 
-bool
-txn_begin(TxnDurability durability)
+static bool
+begin(TxnDurability durability, bool any)
 {
 	Oid			role;
 
@@ -97,12 +98,13 @@ txn_begin(TxnDurability durability)
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	role = get_role_oid("jobsched_scheduler", true);
-	if (!OidIsValid(role) || !find_extension())
+	if (!OidIsValid(role) || !find_extension() || (!any && generation != accepted))
 	{
 		CommitTransactionCommand();
 		MemoryContextSwitchTo(outer_context);
 		return false;
 	}
+	accepted = generation;
 	if (durability == TXN_ASYNC)
 		(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
 	/* An abort restores it by itself. */
@@ -111,6 +113,18 @@ txn_begin(TxnDurability durability)
 	SPI_connect();
 	PushActiveSnapshot(GetTransactionSnapshot());	/* SPI wants one; each statement takes its own */
 	return true;
+}
+
+bool
+txn_begin(TxnDurability durability)
+{
+	return begin(durability, false);
+}
+
+bool
+txn_begin_any(TxnDurability durability)
+{
+	return begin(durability, true);
 }
 
 void

@@ -35,16 +35,22 @@ typedef struct TxnPlan
 extern void txn_setup(void);
 
 /*
- * False, and no transaction: the extension is not there.  Values from SPI live until txn_commit().  What a caller
- * remembers of the extension's tables is void when txn_generation() has changed.
+ * False, and no transaction: the extension is not there, or not the one that txn_begin_any() saw last.  Values from SPI
+ * live until txn_commit().
  */
 extern bool txn_begin(TxnDurability durability);
 extern void txn_commit(void);
 
+/*
+ * The same with whatever extension is there now: for looking whether its data may be worked on.  What a caller remembers
+ * of the tables is void when txn_generation() has changed.
+ */
+extern bool txn_begin_any(TxnDurability durability);
+
 /* After an ERROR: ends whatever was under way. */
 extern void txn_abort(void);
 
-/* Grows when the extension has been created anew. */
+/* Of the last transaction's extension: grows when it has been created anew. */
 extern uint64 txn_generation(void);
 
 /* Runs it, all rows; returns their number (SPI_processed).  nulls as in SPI_execute_plan, NULL for none. */
