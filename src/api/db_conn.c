@@ -52,6 +52,7 @@ give_up(struct db_conn *conn, const char *reason, const char *message)
 {
 	bool was_up = db_conn_is_up(conn);
 	struct db_call *call = conn->call;
+	struct db_resolver *resolver = conn->resolver;
 	PGresult *result = conn->result;
 	PGconn *pg = conn->pg;
 	bool sent = conn->state == CONN_BUSY;
@@ -64,8 +65,6 @@ give_up(struct db_conn *conn, const char *reason, const char *message)
 	if (conn->io)
 		event_free(conn->io);
 	conn->io = NULL;
-	if (conn->resolver)
-		db_resolver_free(conn->resolver);
 	conn->resolver = NULL;
 	conn->call = NULL;
 	conn->result = NULL;
@@ -79,8 +78,10 @@ give_up(struct db_conn *conn, const char *reason, const char *message)
 		db_answer_from_result(result, &answer);
 	if (call)
 		db_call_finish(call, &answer);
+	/* Last, since reason may point into any of them. */
 	PQclear(result);
-	PQfinish(pg);				/* last: reason may point into it */
+	PQfinish(pg);
+	db_resolver_free(resolver);
 }
 
 static void

@@ -218,6 +218,9 @@ look_up_next(struct db_resolver *r)
 					return;
 				}
 				evdns_base_resolv_conf_parse(r->dns, DNS_OPTIONS_ALL, "/etc/resolv.conf");
+				/* So that the next host of a list has its turn within the time for connecting. */
+				evdns_base_set_option(r->dns, "timeout", "1");
+				evdns_base_set_option(r->dns, "attempts", "2");
 			}
 			request = evdns_getaddrinfo(r->dns, host, NULL, &hints, on_addresses, r);
 			if (request)
@@ -276,7 +279,7 @@ db_resolver_free(struct db_resolver *r)
 	if (r->request)
 		evdns_getaddrinfo_cancel(r->request);
 	if (r->dns)
-		evdns_base_free(r->dns, 0);
+		evdns_base_free(r->dns, 1);
 	if (r->later)
 		event_free(r->later);
 	PQconninfoFree(r->options);

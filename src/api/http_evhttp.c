@@ -219,7 +219,8 @@ on_connection(struct event_base *base, void *arg)
 	struct bufferevent *bev;
 	struct peer *peer;
 
-	if (server->n_peers >= (size_t) server->options.max_connections)
+	/* Before the new one comes in: it has no callbacks yet and would be taken for one that evhttp has let go. */
+	if (server->n_peers + 1 >= (size_t) server->options.max_connections)
 		sweep_peers(server);
 	bev = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
 	peer = calloc(1, sizeof(*peer));

@@ -89,6 +89,13 @@ usage(FILE *out)
 			"Exit codes: 0 ended as asked, 1 cannot start or run, 2 wrong usage or settings.\n");
 }
 
+/* What libevent has to say: name servers without answer and the like. */
+static void
+on_event_log(int severity, const char *message)
+{
+	log_event(severity >= EVENT_LOG_WARN ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG, "libevent", "message", message, NULL);
+}
+
 static void
 on_drained(void *arg)
 {
@@ -173,6 +180,7 @@ run(const struct settings *settings, const struct listen_address *address)
 	int rc = 1;
 
 	http.max_connections = allow_files(settings->max_connections, settings->db_connections);
+	event_set_log_callback(on_event_log);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 
@@ -207,6 +215,9 @@ out:
 		log_event(LOG_LEVEL_ERROR, "cannot start", "reason", err.msg, NULL);
 	db_free(api.db);
 	http_server_free(program.http);
+	/* Cancelled name look-ups are freed by callbacks. */
+	if (program.base)
+		event_base_loop(program.base, EVLOOP_NONBLOCK);
 	if (program.sigterm)
 		event_free(program.sigterm);
 	if (program.sigint)
