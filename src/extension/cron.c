@@ -7,7 +7,7 @@
  */
 #include "cron.h"
 
-#define DAY INT64_C(86400)
+#define DAY 86400
 
 /* The weekday nearest to a day of the month, 0 if the month has no such day; day 0 is the last one. */
 static int
@@ -132,9 +132,9 @@ cron_next_local(const CronSpec *spec, int64_t after, int64_t *next)
 	civil_from_days(today, &year, &month, &day);
 	first_day = today - (day - 1);
 	last_year = year + 400;
-	time = next_time(spec, (int) (after - today * DAY));
+	time = next_time(spec, (int) ((after % DAY + DAY) % DAY));
 	if (time < 0)
-		day++;					/* beyond the month is no matter: no day matches then */
+		day++;					/* beyond the month no day matches */
 
 	while (year <= last_year && year <= 9999)
 	{
@@ -148,9 +148,10 @@ cron_next_local(const CronSpec *spec, int64_t after, int64_t *next)
 
 			if (match >= 0)
 			{
-				if (time < 0 || first_day + match - 1 != today)
+				if (first_day + match - 1 != today)
 					time = next_time(spec, 0);
-				*next = (first_day + match - 1) * DAY + time;
+				/* unsigned: the first day of all begins before INT64_MIN */
+				*next = (int64_t) ((uint64_t) (first_day + match - 1) * DAY + (uint64_t) time);
 				return true;
 			}
 		}
