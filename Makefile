@@ -1,0 +1,109 @@
+# jobsched: `make help` lists the targets, CONTRIBUTING.md tells the developer's loop.
+
+# ---- the extension (PGXS) ----
+PG_CONFIG ?= $(or $(wildcard /usr/lib/postgresql/15/bin/pg_config),pg_config)
+MODULE_big = jobsched
+EXTENSION = jobsched
+DATA = sql/jobsched--1.0.sql
+EXT_COMMON = amqp_frame backoff clock uuid
+EXT_SRC = $(wildcard src/extension/*.c) $(wildcard $(EXT_COMMON:%=src/common/%.c))
+OBJS = $(EXT_SRC:.c=.o)
+PG_CPPFLAGS = -Isrc/common -MMD -MP
+PG_CFLAGS = -std=gnu11 -fvisibility=hidden -Wextra -Wno-declaration-after-statement -Wno-missing-field-initializers \
+	-Wno-unused-parameter -Wno-sign-compare $(WERROR)
+SHLIB_LINK = -lrabbitmq -lcares
+EXTRA_CLEAN = $(OBJS:.o=.d) build
+
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+ifneq ($(wildcard $(PGXS)),)
+override with_llvm = no
+include $(PGXS)
+-include $(OBJS:.o=.d)
+else
+.DEFAULT_GOAL = all
+all install:
+	@echo "No PostgreSQL server headers ($(PG_CONFIG) --pgxs): run make deps, or set PG_CONFIG"; exit 1
+clean:
+	rm -rf build
+endif
+
+# ---- the programs: build/release, or build/<sanitizers> with SANITIZE=address,undefined ----
+comma = ,
+SANITIZE ?=
+BUILD = build/$(or $(subst $(comma),-,$(SANITIZE)),release)
+COMMON_SRC = $(wildcard src/common/*.c)
+WORKER_SRC = $(wildcard src/worker/*.c src/worker/*/*.c)
+API_SRC = $(wildcard src/api/*.c src/api/*/*.c)
+PROGRAMS = $(if $(WORKER_SRC),$(BUILD)/jobsched-worker) $(if $(API_SRC),$(BUILD)/jobsched-api)
+PROG_CFLAGS = -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -pthread \
+	-fstack-protector-strong $(if $(SANITIZE),-O1 -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=undefined,-D_FORTIFY_SOURCE=2) \
+	-Isrc/common $(shell pkg-config --cflags libpq jansson libcurl librabbitmq libevent 2>/dev/null) $(WERROR)
+WORKER_LIBS = $(shell pkg-config --libs libpq jansson libcurl librabbitmq) -ls3 -lm -lcrypto
+API_LIBS = $(shell pkg-config --libs libpq jansson libevent) -lm
+PREFIX ?= /usr/local
+
+programs: $(PROGRAMS)
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(PROG_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/libcommon.a: $(COMMON_SRC:%.c=$(BUILD)/%.o)
+	rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/jobsched-worker: $(WORKER_SRC:%.c=$(BUILD)/%.o) $(BUILD)/libcommon.a
+	$(CC) $(PROG_CFLAGS) -rdynamic -o $@ $^ $(WORKER_LIBS)
+
+$(BUILD)/jobsched-api: $(API_SRC:%.c=$(BUILD)/%.o) $(BUILD)/libcommon.a
+	$(CC) $(PROG_CFLAGS) -o $@ $^ $(API_LIBS)
+
+-include $(patsubst %.c,$(BUILD)/%.d,$(COMMON_SRC) $(WORKER_SRC) $(API_SRC))
+
+all: programs
+install: install-programs
+install-programs: programs
+	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/include'
+	$(if $(PROGRAMS),install -C -m 755 $(PROGRAMS) '$(DESTDIR)$(PREFIX)/bin')
+	$(if $(wildcard src/worker/jobsched_task.h),install -m 644 src/worker/jobsched_task.h '$(DESTDIR)$(PREFIX)/include')
+
+# ---- the private stack in .run, tests, checks ----
+STACK = src/cli/stack
+
+deps:
+	$(STACK)/deps
+
+# A second make, because this one was read before deps had brought PostgreSQL's makefiles.
+private: deps
+	@$(MAKE) --no-print-directory all
+	@pg_config=$$($(STACK)/stack tree) && $(MAKE) --no-print-directory -s install DESTDIR= PG_CONFIG=$$pg_config PREFIX=$${pg_config%/lib/*}
+
+start run: private
+	$(STACK)/stack $@
+stop status:
+	$(STACK)/stack $@
+test: private
+	$(STACK)/test $(SUITES)
+bench chaos: private
+	$(STACK)/stack start
+	test/$@/run $(ARGS)
+lint: deps
+	$(STACK)/lint
+format:
+	clang-format -i $(wildcard src/*/*.[ch] src/*/*/*.[ch] test/*/*.[ch])
+
+help:
+	@sed -n '/^#:/s/^#: *//p' Makefile
+#: make            build the extension and the programs jobsched-worker and jobsched-api
+#: make install    install them (PG_CONFIG, PREFIX, DESTDIR are respected)
+#: make deps       install the Debian packages that building, running and testing need
+#: make run        start the private stack in .run, then show one job from submission to result
+#: make start      start what is down (RESET=1: drop data made by another extension script)
+#: make stop       stop it;  make status: what runs
+#: make test       all tests (SUITES="unit regress isolation tap model" chooses)
+#: make bench      measure;  make chaos: break things on purpose (ARGS=...)
+#: make lint       compilers with warnings as errors, clang-tidy, cppcheck, shellcheck
+#: make format     clang-format over all C
+#: make clean      remove what was built (make stop first; rm -rf .run removes the data)
+
+.PHONY: programs install-programs deps private start run stop status test bench chaos lint format help

@@ -1,0 +1,221 @@
+# lib.sh: what all parts of the stack share: messages, users, processes, ports, waiting.
+# Sourced by `stack`, which has set top and dir; shellcheck shell=bash
+
+pg_major=15
+pids=$dir/pids logs=$dir/log data=$dir/data
+
+say() { echo "stack: $*"; }
+warn() { echo "stack: $*" >&2; }
+die() { warn "$*"; exit 1; }
+
+# Servers refuse to run as root, and tasks should not: root steps down to these users, anyone else stays who he is.
+if [ "$EUID" = 0 ]; then
+	pg_user=postgres mq_user=rabbitmq program_user=nobody
+else
+	pg_user=$(id -un) mq_user=$pg_user program_user=$pg_user
+fi
+
+# step_down USER: the words that make a command run as USER
+step_down() {
+	[ "$EUID" != 0 ] || printf '%s\n' setpriv "--reuid=$1" "--regid=$(id -g "$1")" --init-groups --
+}
+
+# as USER COMMAND...
+as() {
+	local -a words
+	mapfile -t words < <(step_down "$1")
+	shift
+	"${words[@]}" "$@"
+}
+
+# own USER DIRECTORY...: private directories of a server
+own() {
+	local user=$1
+	shift
+	if [ "$EUID" = 0 ]; then
+		install -d -o "$user" -g "$(id -g "$user")" -m 700 "$@"
+	else
+		install -d -m 700 "$@"
+	fi
+}
+
+# write_private USER FILE: standard input becomes a file that only USER reads, at once whole
+write_private() {
+	local new=$2.new
+	rm -f "$new"
+	(umask 077 && cat >"$new")
+	[ "$EUID" != 0 ] || chown "$1:" "$new"
+	mv -f "$new" "$2"
+}
+
+# secret NAME: the stack's password of that name, made when first asked for
+secret() {
+	local file=$data/secrets/$1
+	if [ ! -s "$file" ]; then
+		[ -d "$data/secrets" ] || install -d -m 700 "$data/secrets"
+		od -An -vtx1 -N16 /dev/urandom | tr -d ' \n' | write_private "$(id -un)" "$file"
+	fi
+	cat "$file"
+}
+
+# wait_until SECONDS COMMAND...: polls; fails when the time is over
+wait_until() {
+	local deadline=$((SECONDS + $1))
+	shift
+	until "$@"; do
+		((SECONDS < deadline)) || return 1
+		sleep 0.05
+	done
+}
+
+# ---- ports ------------------------------------------------------------------------------------------------------
+
+port_free() {
+	perl -MSocket -e 'socket(S, PF_INET, SOCK_STREAM, 0); setsockopt(S, SOL_SOCKET, SO_REUSEADDR, 1);
+		exit !bind(S, sockaddr_in($ARGV[0], INADDR_ANY))' "$1" 2>/dev/null
+}
+
+# A free one below those that the kernel hands out by itself.
+port_pick() {
+	local port
+	for _ in {1..200}; do
+		port=$((20000 + (RANDOM * 32768 + RANDOM) % 12000))
+		if port_free $port; then
+			echo $port
+			return
+		fi
+	done
+	die 'no free port between 20000 and 32000'
+}
+
+# port NAME: the one that the stack uses for NAME now
+port() { sed -n "s/^$1=//p" "$dir/ports" 2>/dev/null || true; }
+
+# port_settle NAME: makes sure that NAME, which is not in use by this stack now, has a free port: the one in the settings,
+# else that of last time, else another.
+port_settle() {
+	local name=$1 wanted old new
+	wanted=$(setting "$name") old=$(port "$name")
+	if [ -n "$wanted" ]; then
+		port_free "$wanted" || die "$name=$wanted (in $dir/settings) is in use by another program"
+		new=$wanted
+	elif [ -n "$old" ] && port_free "$old"; then
+		new=$old
+	else
+		new=$(port_pick)
+		[ -z "$old" ] || say "port $old ($name) is taken by another program now: using $new"
+	fi
+	[ "$new" != "$old" ] || return 0
+	{
+		grep -v "^$name=" "$dir/ports" 2>/dev/null || true
+		echo "$name=$new"
+	} >"$dir/ports.new"
+	mv "$dir/ports.new" "$dir/ports"
+}
+
+# ---- processes --------------------------------------------------------------------------------------------------
+# Each main process has a working directory of its own inside the data, so a pid file is believed only when the process
+# it names runs the right program in the right place: a number that the kernel has given to someone else does not count.
+
+declare -A place=([postgres]=$data/postgres [rabbitmq]=$data/rabbitmq [epmd]=$data/rabbitmq [worker]=$data/worker [api]=$data/api)
+declare -A program=([postgres]=postgres [rabbitmq]=beam.smp [epmd]=epmd [worker]=jobsched-worker [api]=jobsched-api)
+
+# is_ours PID NAME
+is_ours() {
+	local exe
+	[ "$(readlink "/proc/$1/cwd" 2>/dev/null)" = "$(readlink -f "${place[$2]}")" ] || return 1
+	exe=$(readlink "/proc/$1/exe" 2>/dev/null) || return 1
+	exe=${exe% (deleted)}
+	[ "${exe##*/}" = "${program[$2]}" ]
+}
+
+# pid_of NAME: prints the pid of the running main process, or fails
+pid_of() {
+	local pid
+	read -r pid 2>/dev/null <"$pids/$1" || return 1
+	[[ $pid =~ ^[0-9]+$ ]] && is_ours "$pid" "$1" || return 1
+	echo "$pid"
+}
+
+running() { pid_of "$1" >/dev/null; }
+gone() { ! is_ours "$1" "$2"; }
+
+# all_in DIRECTORY: the pids of the processes that work there or below
+all_in() {
+	local link where
+	where=$(readlink -f "$1") || return 0
+	for link in /proc/[0-9]*/cwd; do
+		case $(readlink "$link" 2>/dev/null) in
+		"$where" | "$where"/* | "$where (deleted)" | "$where"/*' (deleted)') link=${link#/proc/}; echo "${link%/cwd}" ;;
+		esac
+	done
+}
+
+none_in() { [ -z "$(all_in "$1")" ]; }
+
+# sweep DIRECTORY: ends whatever still works there
+sweep() {
+	local left signal
+	for signal in TERM KILL; do
+		left=$(all_in "$1")
+		[ -n "$left" ] || return 0
+		# shellcheck disable=SC2086 # words
+		kill -s "$signal" $left 2>/dev/null || true
+		wait_until 5 none_in "$1" || true
+	done
+}
+
+# spawn NAME USER [VARIABLE=VALUE...] -- COMMAND...: starts a main process with exactly these variables.  They are not
+# arguments of any command, where everybody could read them.
+spawn() {
+	local name=$1 user=$2 variable
+	local -a variables=() words
+	shift 2
+	while [ "$1" != -- ]; do
+		variables+=("$1")
+		shift
+	done
+	shift
+	mapfile -t words < <(step_down "$user")
+	(
+		cd "${place[$name]}" || exit 1
+		exec </dev/null >>"$logs/$name.log" 2>&1 9>&-
+		for variable in $(compgen -e); do unset "$variable"; done
+		export PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin LANG=C.UTF-8 "${variables[@]}"
+		exec setsid "${words[@]}" "$@"
+	) &
+	echo $! >"$pids/$name"
+}
+
+# await NAME SECONDS TITLE COMMAND...: until the process that was spawned answers; when it does not, the end of its log and die
+await() {
+	local name=$1 limit=$2 title=$3 begin=$SECONDS from pid
+	shift 3
+	read -r pid <"$pids/$name"
+	until "$@"; do
+		if ! kill -0 "$pid" 2>/dev/null || ((SECONDS - begin >= limit)); then
+			if kill -0 "$pid" 2>/dev/null; then from="did not answer within $limit s"; else from='ended at once'; fi
+			warn "$title $from; the end of $logs/$name.log:"
+			tail -n 15 "$logs/$name.log" >&2
+			if is_ours "$pid" "$name"; then kill "$pid"; fi
+			exit 1
+		fi
+		sleep 0.05
+	done
+	say "$title is ready (pid $pid, $((SECONDS - begin)) s)"
+}
+
+# finish NAME SIGNAL SECONDS TITLE: ends it, by SIGKILL when the time is over
+finish() {
+	local pid
+	if pid=$(pid_of "$1"); then
+		say "stopping $4 (pid $pid)"
+		kill -s "$2" "$pid" 2>/dev/null || true
+		if ! wait_until "$3" gone "$pid" "$1"; then
+			warn "$4 did not stop within $3 s: killing it"
+			kill -s KILL "$pid" 2>/dev/null || true
+			wait_until 5 gone "$pid" "$1" || true
+		fi
+	fi
+	rm -f "$pids/$1"
+}
