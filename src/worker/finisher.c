@@ -16,6 +16,8 @@
 #include "registry.h"
 #include "thread.h"
 
+#define NEWS_US		(CLOCK_US_PER_SECOND / 5)	/* shortest time between heartbeats that bring news */
+
 enum step { WAIT, CONNECT, BEAT, FINISH, FORGET, STOP };
 
 /* ---- heartbeat ---- */
@@ -68,6 +70,7 @@ describe_load(struct hub *h)
 		if (h->runs.means[i].known)
 			json_object_set_new(means, registry_get(i)->name, json_real(h->runs.means[i].seconds));
 	}
+	h->runs.news = false;
 	load = json_pack("{s:i, s:i, s:o}", "running", h->runs.running, "waiting", h->runs.ready.n, "means", means);
 	hub_unlock(h);
 	text = load ? json_dumps(load, JSON_COMPACT | JSON_REAL_PRECISION(6)) : NULL;
@@ -104,6 +107,7 @@ beat(struct finisher *f)
 		every_us = h->lease_us / 3;
 	hub_unlock(h);
 	f->beat_at_us = sent_us + every_us;
+	f->news_at_us = sent_us + NEWS_US;
 	if (npairs < 0 || !load) {
 		error_set(&err, "out of memory");
 		status = PG_RETRY;
@@ -187,6 +191,7 @@ next_step_locked(struct finisher *f, int64_t now_us, int64_t *until_us)
 {
 	struct hub *h = f->session.hub;
 	int64_t due_us = runs_due_locked(&h->runs);
+	int64_t beat_at_us = h->runs.news && f->news_at_us < f->beat_at_us ? f->news_at_us : f->beat_at_us;
 
 	*until_us = INT64_MAX;
 	if (h->phase == HUB_CLOSING || (h->phase == HUB_FLUSHING && f->npending == 0 && h->runs.ended.n == 0))
@@ -201,7 +206,7 @@ next_step_locked(struct finisher *f, int64_t now_us, int64_t *until_us)
 		return CONNECT;
 	if (!h->worker[0])
 		return WAIT;
-	if (now_us >= f->beat_at_us || h->beat_us <= h->lost_us)
+	if (now_us >= beat_at_us || h->beat_us <= h->lost_us)
 		return BEAT;
 	if (f->npending > 0)
 		return FINISH;
@@ -210,7 +215,7 @@ next_step_locked(struct finisher *f, int64_t now_us, int64_t *until_us)
 		memcpy(f->pending_worker, h->worker, sizeof(f->pending_worker));
 		return FINISH;
 	}
-	*until_us = due_us < f->beat_at_us ? due_us : f->beat_at_us;
+	*until_us = due_us < beat_at_us ? due_us : beat_at_us;
 	return WAIT;
 }
 

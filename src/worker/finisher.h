@@ -18,6 +18,7 @@ struct finisher {
 	int npending;
 	char pending_worker[UUID_TEXT_SIZE];		/* in whose name */
 	int64_t beat_at_us;							/* when the next heartbeat is due */
+	int64_t news_at_us;							/* the earliest for one that tells of a task's first run time */
 	struct store_pair *pairs;					/* of the heartbeat at hand */
 	int pairs_size;
 };

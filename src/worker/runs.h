@@ -110,6 +110,7 @@ struct runs {
 	int64_t ended_since_us;		/* when the oldest in `ended` ended */
 	int64_t moved_us;			/* when a thread last took or ended a run */
 	struct backlog_mean *means;	/* one a task of the registry */
+	bool news;					/* a task has ended here for the first time: the scheduler wants to know */
 };
 
 int runs_init(struct runs *r, int threads, struct error *err);
