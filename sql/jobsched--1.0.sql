@@ -194,8 +194,16 @@ CREATE UNLOGGED TABLE jobsched.progress (
 	PRIMARY KEY (job_id, run_at)
 );
 
-SELECT pg_catalog.pg_extension_config_dump('jobsched.' || t, '')
-FROM unnest(ARRAY['timers', 'dispatches', 'schedules', 'cron_ticks', 'queues', 'unique_keys', 'workers', 'ring', 'cluster', 'progress']) t;
+SELECT pg_catalog.pg_extension_config_dump('jobsched.timers', '');
+SELECT pg_catalog.pg_extension_config_dump('jobsched.dispatches', '');
+SELECT pg_catalog.pg_extension_config_dump('jobsched.schedules', '');
+SELECT pg_catalog.pg_extension_config_dump('jobsched.cron_ticks', '');
+SELECT pg_catalog.pg_extension_config_dump('jobsched.queues', '');
+SELECT pg_catalog.pg_extension_config_dump('jobsched.unique_keys', '');
+SELECT pg_catalog.pg_extension_config_dump('jobsched.workers', '');
+SELECT pg_catalog.pg_extension_config_dump('jobsched.ring', '');
+SELECT pg_catalog.pg_extension_config_dump('jobsched.cluster', '');
+SELECT pg_catalog.pg_extension_config_dump('jobsched.progress', '');
 
 COMMENT ON TABLE jobsched.jobs IS 'what to run: one row a job, in a ring of slots (0..15, and 16 = kept)';
 COMMENT ON COLUMN jobsched.jobs.slot IS 'leaf: the slot named in the id, or 16 (jobs_kept: cron jobs and what outlives its slot)';
