@@ -298,7 +298,7 @@ END $$;
 
 CREATE FUNCTION jobsched._invalid(field text, message text, hint text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-	RAISE EXCEPTION USING ERRCODE = 'JS001', MESSAGE = message, HINT = hint, COLUMN = field;
+	RAISE EXCEPTION USING ERRCODE = 'JS001', MESSAGE = message, HINT = hint, COLUMN = coalesce(field, '');
 END $$;
 
 CREATE FUNCTION jobsched._unknown_job(id uuid) RETURNS void LANGUAGE plpgsql AS $$
@@ -446,7 +446,7 @@ DECLARE
 	v jsonb;
 BEGIN
 	IF jsonb_typeof(job) IS DISTINCT FROM 'object' THEN
-		PERFORM jobsched._invalid(nullif(label, ''), format('%s: %s is not a JSON object', coalesce(nullif(label, ''), 'job'),
+		PERFORM jobsched._invalid(CASE label WHEN '' THEN '' ELSE 'jobs' END, format('%s: %s is not a JSON object', coalesce(nullif(rtrim(label, '.'), ''), 'job'),
 			left(coalesce(job::text, 'NULL'), 100)), 'A job is a JSON object with at least the field "name".');
 	END IF;
 	FOR k, v IN SELECT * FROM jsonb_each(job) LOOP
@@ -455,7 +455,7 @@ BEGIN
 				format('Known fields: %s.', (SELECT string_agg(a, ', ' ORDER BY a) FROM jsonb_object_keys(allowed) a)));
 		END IF;
 		IF jsonb_typeof(v) <> ALL (string_to_array(allowed ->> k, '|')) AND (jsonb_typeof(v) <> 'null' OR k = 'payload') THEN
-			PERFORM jobsched._invalid(k, format('%s%s: %s is not a %s', label, k, left(v::text, 100), replace(allowed ->> k, '|', ' or ')),
+			PERFORM jobsched._invalid(k, format('%s%s: %s is not of type %s', label, k, left(v::text, 100), replace(allowed ->> k, '|', ' or ')),
 				format('Allowed: JSON %s.', replace(allowed ->> k, '|', ', ')));
 		END IF;
 	END LOOP;
@@ -824,7 +824,7 @@ END $$;
 
 /*
  * Takes back what workers lost.  With worker NULL: dispatches whose worker's lease is over (or whose row is gone), in segments
- * lo..hi.  Else: what the database holds for this worker, claimed over a lease ago, and the worker does not list.
+ * lo..hi.  Else: what the database holds for this worker, claimed over a lease ago or the worker stopped, and it does not list.
  * Returns the number of runs taken back, at most those of 200 dispatches.
  */
 CREATE FUNCTION jobsched._take_back(worker uuid, dispatches uuid[], tokens uuid[], lo smallint, hi smallint) RETURNS int LANGUAGE plpgsql AS $$
@@ -844,7 +844,8 @@ BEGIN
 				d.segment BETWEEN _take_back.lo AND _take_back.hi
 				AND NOT EXISTS (SELECT FROM jobsched.workers w WHERE w.id = d.worker AND w.state = 'live' AND w.last_seen > at - lease)
 			ELSE
-				d.worker = _take_back.worker AND d.claimed_at < at - lease
+				d.worker = _take_back.worker
+				AND (d.claimed_at < at - lease OR EXISTS (SELECT FROM jobsched.workers w WHERE w.id = d.worker AND w.state = 'stopped'))
 				AND NOT EXISTS (SELECT FROM unnest(_take_back.dispatches, _take_back.tokens) h(dispatch, token) WHERE h.dispatch = d.id AND h.token = d.claim_token)
 			END
 		ORDER BY d.id LIMIT 200 FOR UPDATE SKIP LOCKED),
@@ -1062,9 +1063,9 @@ DECLARE
 	answer jsonb;
 BEGIN
 	SELECT jsonb_build_object('id', s.id, 'name', s.name, 'payload', s.payload, 'frequency', s.frequency, 'status', s.status, 'queue', s.queue,
-		'priority', s.priority, 'max_retries', s.max_retries, 'timeout', extract(epoch FROM s.timeout), 'cron', s.cron, 'time_zone', s.time_zone,
+		'priority', s.priority, 'max_retries', s.max_retries, 'timeout', extract(epoch FROM s.timeout)::float8, 'cron', s.cron, 'time_zone', s.time_zone,
 		'unique_key', s.unique_key, 'created_at', jobsched._iso(s.created_at),
-		'next_run_time', extract(epoch FROM s.next_run_at), 'next_run_at', jobsched._iso(s.next_run_at),
+		'next_run_time', extract(epoch FROM s.next_run_at)::float8, 'next_run_at', jobsched._iso(s.next_run_at),
 		'last_execution', CASE WHEN s.last_status IS NOT NULL THEN jsonb_build_object('attempt', s.last_attempt, 'status', s.last_status,
 			'reason', s.last_reason, 'error', s.last_error, 'result_payload', s.result_payload, 'artifacts', s.artifacts,
 			'started_at', jobsched._iso(s.last_started_at), 'finished_at', jobsched._iso(s.last_finished_at), 'worker_id', s.last_worker_id) END)

@@ -18,8 +18,8 @@ SET ROLE js_bob;
 SELECT jobsched.caller();
 SELECT jobsched.submit('of bob', unique_key => 'same') AS bob \gset
 SELECT name FROM jobsched.job_status WHERE owner LIKE 'js%' ORDER BY name;
-SELECT * FROM public.said(format('SELECT jobsched.cancel(%L)', :'ann'));
-SELECT * FROM public.said(format('SELECT jobsched.rest_get(%L)', :'ann'));
+SELECT (public.said(format('SELECT jobsched.cancel(%L)', :'ann'))).state;
+SELECT (public.said(format('SELECT jobsched.rest_get(%L)', :'ann'))).state;
 SELECT count(*) FROM jobsched.runs;
 RESET ROLE;
 SELECT name FROM jobsched.job_status ORDER BY name;
@@ -44,6 +44,7 @@ SELECT name, owner FROM jobsched.job_status WHERE id = :'id';
 -- a hostile filter does not see other owners' rows before they are filtered (security_barrier)
 CREATE FUNCTION pg_temp.peek(text) RETURNS boolean LANGUAGE plpgsql COST 0.0001 AS $$ BEGIN RAISE NOTICE 'saw %', $1; RETURN true; END $$;
 SELECT count(*) FROM jobsched.job_status WHERE pg_temp.peek(name);
+DROP FUNCTION pg_temp.peek(text);
 
 SET SESSION AUTHORIZATION js_view;
 SELECT count(*) FROM jobsched.job_status WHERE owner LIKE 'js%';
