@@ -54,17 +54,17 @@ session_note(struct session *s, const char *call, const char *worker, enum pg_st
 {
 	switch (status) {
 	case PG_DONE:
-		if (s->trouble != PG_DONE && s->trouble != PG_LOST)
+		if (s->trouble != PG_DONE)
 			log_event(LOG_LEVEL_INFO, "database answers again", "call", call, NULL);
 		s->trouble = PG_DONE;
 		backoff_reset(&s->backoff);
 		return status;
 	case PG_LOST:			/* pg.c has logged it */
 		hub_database_lost(s->hub);
-		break;
+		return status;
 	case PG_UNKNOWN:
 		hub_unregistered(s->hub, worker);
-		break;
+		return status;
 	case PG_BAD_DATA:		/* the caller's affair */
 		log_event(LOG_LEVEL_ERROR, "database refuses a value", "call", call, "error", err->msg, NULL);
 		return status;
@@ -73,9 +73,9 @@ session_note(struct session *s, const char *call, const char *worker, enum pg_st
 	case PG_REFUSED:
 		if (s->trouble != status)
 			log_event(LOG_LEVEL_ERROR, "database refuses, trying again for ever", "call", call, "error", err->msg, NULL);
+		s->trouble = status;
 		s->pause_until_us = clock_boottime_us() + backoff_next_us(&s->backoff, backoff_random());
-		break;
+		return status;
 	}
-	s->trouble = status;
 	return status;
 }
