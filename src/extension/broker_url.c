@@ -43,7 +43,8 @@ read_file(const char *path, struct stat *st)
 	if ((st->st_mode & (S_IRWXG | S_IRWXO)) != 0)
 	{
 		CloseTransientFile(fd);
-		return psprintf("has mode %04o, which lets group or others in; it must be 0600", (unsigned) st->st_mode & 07777);
+		return psprintf("has mode %04o, which lets group or others in; it must be 0600",
+						(unsigned) st->st_mode & 07777);
 	}
 	n = read(fd, file.url, URL_MAX - 1);
 	CloseTransientFile(fd);

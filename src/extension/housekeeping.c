@@ -1,5 +1,5 @@
 /*
- * housekeeping.c: once a second, counts what is in flight, reads the workers' load, and takes back what lost workers had.
+ * housekeeping.c: once a second counts what is in flight, reads the workers' load, takes back what lost workers had.
  */
 #include "housekeeping.h"
 

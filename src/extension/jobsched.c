@@ -6,12 +6,13 @@
  *   wakeup.c      a commit that makes work wakes the schedulers
  *   launcher.c    keeps one scheduler process running for each database and slice
  *   scheduler.c   the scheduler process: promote, publish, housekeeping, sleep
- *     txn.c         its transactions: role, presence of the extension, prepared statements
- *     queues.c      what it remembers of queues and of the earliest timers in them
- *     promote.c     due timers become dispatches
- *     outbox.c      dispatches go to the broker, again when need be
+ *     permit.c        may it work?
+ *     txn.c           its transactions: role, presence of the extension, prepared statements
+ *     queues.c        what it remembers of queues and of the earliest timers in them
+ *     promote.c       due timers become dispatches
+ *     outbox.c        dispatches go to the broker, again when need be
  *     housekeeping.c  once a second: window, load of the workers, rescue
- *     publisher.c   the connection to RabbitMQ
+ *     publisher.c     the connection to RabbitMQ
  *   functions.c, cron_sql.c, status.c   functions callable from SQL
  *
  * Without shared_preload_libraries only the SQL functions work, with the configured values: that is what restoring a

@@ -53,7 +53,7 @@ extern void guc_define(void);
 /* The names in jobsched.database as a List of char * in the current memory context, no name twice. */
 extern List *guc_databases(void);
 
-/* The part of jobsched.segments that scheduler process `slice` of jobsched.schedulers serves; false when it has none. */
+/* The part of jobsched.segments that process `slice` of jobsched.schedulers serves; false when it has none. */
 extern bool guc_slice_segments(int slice, int *lo, int *hi);
 
 /* launcher.c */

@@ -1,8 +1,8 @@
 /*
  * launcher.c: keeps the scheduler processes running, one for each database in jobsched.database and slice.
  *
- * It is connected to no database, only to the shared catalogs, and so in nobody's way.  A scheduler that ends is started
- * again after a second, later when it keeps ending at once.  A database that does not exist is looked for every second.
+ * It is connected to no database, only to the shared catalogs, and so in nobody's way.  A scheduler that ends is
+ * started again after a second, later when it keeps ending at once.  A database that does not exist is looked for every second.
  */
 #include "jobsched.h"
 

@@ -25,12 +25,12 @@ extern void outbox_add(Outbox *outbox, const pg_uuid_t *dispatch, int16 queue);
 /* PublisherEvent, with the outbox as arg. */
 extern void outbox_answered(void *outbox, const pg_uuid_t *dispatch, bool ok);
 
-/* Publishes what is due, as far as the publisher takes it.  Returns the number of messages that had been sent before. */
+/* Publishes what is due, as far as the publisher takes it.  Returns how many messages had been sent before. */
 extern int	outbox_flush(Outbox *outbox, Publisher *publisher, const Queues *queues);
 
 /*
- * The dispatches that are 'queued' now, one outbox_seen() each between begin and end: others are forgotten, unknown ones
- * added, and those that have waited long are made due.  now: when the reading began.
+ * The dispatches that are 'queued' now, one outbox_seen() each between begin and end: others are forgotten, unknown
+ * ones added, and those that have waited long are made due.  now: when the reading began.
  */
 extern void outbox_begin(Outbox *outbox);
 extern void outbox_seen(Outbox *outbox, const pg_uuid_t *dispatch, int16 queue);

@@ -40,7 +40,8 @@ static TxnPlan plan_delete = {
 };
 
 static TxnPlan plan_insert = {
-	.sql = "INSERT INTO jobsched.dispatches (id, queue, priority, segment, queued_at, job_ids, run_ats, attempts, failures, losses)"
+	.sql = "INSERT INTO jobsched.dispatches"
+	" (id, queue, priority, segment, queued_at, job_ids, run_ats, attempts, failures, losses)"
 	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
 	.nargs = 10,
 	.types = {UUIDOID, INT2OID, INT2OID, INT2OID, TIMESTAMPTZOID, UUIDARRAYOID, TIMESTAMPTZARRAYOID, INT2ARRAYOID,
@@ -148,8 +149,8 @@ lock_due(const Scheduler *s, const Head *head, TimestampTz now, int limit, int *
 }
 
 /*
- * The number of runs from runs[0] on that go into one dispatch: about 100 ms of work of a worker.  A task of unknown run
- * time counts as long and goes alone; so does a run that was lost with its worker, so that neighbours of a task that
+ * The number of runs from runs[0] on that go into one dispatch: about 100 ms of work of a worker.  A task of unknown
+ * run time counts as long and goes alone; so does a run that was lost with its worker, so that neighbours of a task that
  * kills its worker end before it comes back.
  *
  * guard: model D_LOST_STAY_TOGETHER

@@ -17,7 +17,7 @@ static TxnPlan plan_lock = {
 	.types = {UUIDARRAYOID}
 };
 
-/* Of those that could not be locked: exists, so somebody else holds it.  A run of a schedule that is gone is promoted. */
+/* Of those that were not locked: exists, so somebody else holds it.  A run of a schedule that is gone is promoted. */
 static TxnPlan plan_exists = {
 	.sql = "SELECT job_id FROM jobsched.schedules WHERE job_id = ANY ($1)",
 	.nargs = 1,
@@ -34,7 +34,8 @@ static TxnPlan plan_mark = {
 
 /* guard: model M_CRON_TWO_TX: in the transaction that takes the previous one */
 static TxnPlan plan_next = {
-	.sql = "INSERT INTO jobsched.timers (due_at, run_at, job_id, task, attempt, failures, losses, priority, queue, segment, cron)"
+	.sql = "INSERT INTO jobsched.timers"
+	" (due_at, run_at, job_id, task, attempt, failures, losses, priority, queue, segment, cron)"
 	" VALUES ($2, $2, $1, $3, 1, 0, 0, $4, $5, $6, true)",
 	.nargs = 6,
 	.types = {UUIDOID, TIMESTAMPTZOID, INT4OID, INT2OID, INT2OID, INT2OID}

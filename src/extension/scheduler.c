@@ -1,12 +1,9 @@
 /*
  * scheduler.c: the scheduler process.
  *
- * A turn: promote what is due, publish it, read answers, once a second keep house, and sleep until the next timer is due,
- * a commit sets the latch, or the broker has something to say.  It waits for nothing else: not for the broker, not for
- * row locks.  Any ERROR ends the turn, never the process; nothing that it knew is believed afterwards.
- *
- * It works only when it may: jobsched.enabled, the extension there, the data adopted (jobsched.adopt()), and the lock of
- * its slice held, so that a slice has one promoter.
+ * A turn: promote what is due, publish it, read answers, once a second keep house, and sleep until the next timer is
+ * due, a commit sets the latch, or the broker has something to say.  It waits for nothing else: not for the broker, not
+ * for row locks.  Any ERROR ends the turn, never the process; the bounds of the due scan are not believed afterwards.
  */
 #include "scheduler.h"
 
@@ -18,7 +15,6 @@
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
-#include "storage/lock.h"
 #include "storage/proc.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
@@ -26,67 +22,29 @@
 
 #include "broker_url.h"
 #include "housekeeping.h"
+#include "permit.h"
 #include "promote.h"
 #include "txn.h"
 #include "wakeup.h"
 
-#define HOUSEKEEPING_INTERVAL USECS_PER_SEC	/* while anything is in flight, and to see whether it may work */
+#define HOUSEKEEPING_INTERVAL USECS_PER_SEC	/* while anything is in flight; also to see whether it may work now */
 #define SWEEP_MOST (10 * USECS_PER_SEC)	/* between unbounded probes, when they are expensive */
 #define SWEEP_SHARE 1000		/* an unbounded probe may take 1/1000 of the time */
 #define STANDSTILL (5 * USECS_PER_SEC)	/* waking up so much too late: the machine stood still */
 #define ERROR_WAIT_FIRST (100 * JS_USEC_PER_MS)
 #define ERROR_WAIT_MOST (10 * USECS_PER_SEC)
 
-/* The fourth field of the lock of a slice: pg_advisory_lock() makes 1 and 2, so no role can take it in SQL. */
-#define LOCK_FIELD4 0x4A53
-
 typedef struct Turn
 {
+	Permit		permit;
 	const char *state;			/* what it does, for people */
-	bool		may_work;
 	TimestampTz housekeeping_at;
-	TimestampTz sweep_at;
-	TimestampTz check_at;		/* adopted?  asked when awake, no reason to wake up */
+	TimestampTz sweep_at;		/* unbounded probe */
 	TimestampTz error_until;	/* after an ERROR: rest */
 	TimestampTz error_wait;
 	TimestampTz sleep_until;	/* of the last sleep; DT_NOEND: it did not sleep */
 	bool		hinted;			/* commits have handed something over */
-	uint64		generation;		/* of the extension */
-	bool		locked;
-	int			locked_key;
 } Turn;
-
-static TxnPlan plan_adopted = {
-	.sql = "SELECT jobsched._adopted()"
-};
-
-/* ------------------------------------------------------------------ may it work? */
-
-static void
-lock_tag(LOCKTAG *tag, int key, int slice)
-{
-	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, (uint32) key, (uint32) slice, LOCK_FIELD4);
-}
-
-/* A session's lock, so it goes with the process, however that ends. */
-static bool
-hold_slice(Scheduler *s, Turn *turn)
-{
-	LOCKTAG		tag;
-
-	if (turn->locked && turn->locked_key == js_leader_lock_key)
-		return true;
-	if (turn->locked)
-	{
-		lock_tag(&tag, turn->locked_key, s->slice);
-		LockRelease(&tag, ExclusiveLock, true);
-		turn->locked = false;
-	}
-	lock_tag(&tag, js_leader_lock_key, s->slice);
-	turn->locked = LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
-	turn->locked_key = js_leader_lock_key;
-	return turn->locked;
-}
 
 /* Everything that was remembered of the tables is void. */
 static void
@@ -96,77 +54,6 @@ forget(Scheduler *s, Turn *turn)
 	outbox_forget(s->outbox);
 	turn->housekeeping_at = DT_NOBEGIN;
 	turn->sweep_at = DT_NOBEGIN;
-}
-
-static TimestampTz
-housekeeping_wait(const Scheduler *s)
-{
-	return s->in_flight ? HOUSEKEEPING_INTERVAL : Max(js_poll_interval * JS_USEC_PER_MS, HOUSEKEEPING_INTERVAL);
-}
-
-static bool
-look_whether_adopted(Scheduler *s, Turn *turn)
-{
-	bool		adopted = false;
-
-	if (!txn_begin_any(TXN_ASYNC))
-		turn->state = "waiting for CREATE EXTENSION jobsched";
-	else
-	{
-		bool		isnull = true;
-
-		if (txn_run(&plan_adopted, NULL, NULL) == 1)
-			adopted = DatumGetBool(txn_value_or_null(0, 1, &isnull)) && !isnull;
-		if (!adopted)
-			turn->state = "idle: no job yet, or a copy that waits for jobsched.adopt()";
-		else if (!hold_slice(s, turn))
-		{
-			turn->state = "standby: another process holds the lock of this slice";
-			adopted = false;
-		}
-		txn_commit();
-	}
-	return adopted;
-}
-
-/* Sets turn->may_work and, when it may not, turn->state. */
-static void
-look_whether_to_work(Scheduler *s, Turn *turn, TimestampTz now)
-{
-	bool		might = turn->may_work;
-	int			lo = 0,
-				hi = -1;
-
-	if (!js_enabled)
-	{
-		turn->state = "disabled: jobsched.enabled is off";
-		turn->may_work = false;
-	}
-	else if (!guc_slice_segments(s->slice, &lo, &hi))
-	{
-		turn->state = "idle: no segments for this process";
-		turn->may_work = false;
-	}
-	else if (!turn->may_work || now >= turn->check_at || turn->locked_key != js_leader_lock_key)
-	{
-		turn->may_work = look_whether_adopted(s, turn);
-		turn->check_at = now + HOUSEKEEPING_INTERVAL;
-	}
-
-	if (lo != s->lo || hi != s->hi || turn->generation != txn_generation() || turn->may_work != might)
-	{
-		s->lo = lo;
-		s->hi = hi;
-		turn->generation = txn_generation();
-		forget(s, turn);
-	}
-	if (turn->may_work)
-	{
-		turn->state = "running";
-		publisher_configure(s->publisher, broker_url(), js_queue_type);
-	}
-	else
-		publisher_configure(s->publisher, NULL, NULL);
 }
 
 /* ------------------------------------------------------------------ a turn */
@@ -208,6 +95,12 @@ publish(Scheduler *s)
 	publisher_step(s->publisher);
 }
 
+static TimestampTz
+housekeeping_wait(const Scheduler *s)
+{
+	return s->in_flight ? HOUSEKEEPING_INTERVAL : Max(js_poll_interval * JS_USEC_PER_MS, HOUSEKEEPING_INTERVAL);
+}
+
 /*
  * The work of a turn.  Returns until when to sleep.  The hints have been taken before: see wakeup.h.
  */
@@ -219,12 +112,16 @@ work(Scheduler *s, Turn *turn)
 	uint64		due_left;
 	uint64		due_left_again;
 
-	look_whether_to_work(s, turn, now);
-	if (!turn->may_work)
+	if (permit_look(&turn->permit, s, now))
+		forget(s, turn);
+	turn->state = turn->permit.granted ? "running" : turn->permit.why_not;
+	if (!turn->permit.granted)
 	{
+		publisher_configure(s->publisher, NULL, NULL);
 		publisher_step(s->publisher);
 		return now + HOUSEKEEPING_INTERVAL;
 	}
+	publisher_configure(s->publisher, broker_url(), js_queue_type);
 
 	if ((turn->hinted || promote_next(s, now, &due_left) <= now) && promote_run(s, now) < 0)
 		goto gone;
@@ -252,7 +149,7 @@ work(Scheduler *s, Turn *turn)
 
 gone:
 	/* Look at once what is there now. */
-	turn->may_work = false;
+	turn->permit.granted = false;
 	return now;
 }
 
@@ -299,7 +196,7 @@ turn_safely(Scheduler *s, Turn *turn)
 		/* The outbox holds only what has committed. */
 		queues_forget(s->queues);
 		turn->hinted = true;
-		turn->check_at = DT_NOBEGIN;
+		turn->permit.look_at = DT_NOBEGIN;
 		rest_after_error(turn, GetCurrentTimestamp());
 		until = turn->error_until;
 		RESUME_INTERRUPTS();
@@ -332,7 +229,7 @@ show(Scheduler *s, const Turn *turn, TimestampTz until, bool sleeps)
 
 	if (!sleeps)
 		return;
-	if (turn->may_work)
+	if (turn->permit.granted)
 		snprintf(text, sizeof(text), "sleeping until %s; %s", timestamptz_to_str(until), broker);
 	else
 		strlcpy(text, turn->state, sizeof(text));
@@ -400,7 +297,7 @@ notice_standstill(Scheduler *s, const Turn *turn)
 static void
 run(Scheduler *s)
 {
-	Turn		turn = {.state = "starting", .sleep_until = DT_NOEND, .check_at = DT_NOBEGIN};
+	Turn		turn = {.state = "starting", .sleep_until = DT_NOEND};
 
 	forget(s, &turn);
 	for (;;)

@@ -106,7 +106,8 @@ begin(TxnDurability durability, bool any)
 	}
 	accepted = generation;
 	if (durability == TXN_ASYNC)
-		(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+		(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL,
+								 true, 0, false);
 	/* An abort restores it by itself. */
 	GetUserIdAndSecContext(&outer_user, &outer_security);
 	SetUserIdAndSecContext(role, outer_security | SECURITY_LOCAL_USERID_CHANGE);

@@ -42,8 +42,8 @@ extern bool txn_begin(TxnDurability durability);
 extern void txn_commit(void);
 
 /*
- * The same with whatever extension is there now: for looking whether its data may be worked on.  What a caller remembers
- * of the tables is void when txn_generation() has changed.
+ * The same with whatever extension is there now: for looking whether its data may be worked on.  What a caller
+ * remembers of the tables is void when txn_generation() has changed.
  */
 extern bool txn_begin_any(TxnDurability durability);
 

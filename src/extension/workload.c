@@ -35,7 +35,8 @@ static TxnPlan plan_means = {
 };
 
 static TxnPlan plan_slots = {
-	.sql = "SELECT q.id, sum(w.slots), avg(w.slots)::float8 FROM jobsched.workers w JOIN jobsched.queues q ON q.name = ANY (w.queues)"
+	.sql = "SELECT q.id, sum(w.slots), avg(w.slots)::float8"
+	" FROM jobsched.workers w JOIN jobsched.queues q ON q.name = ANY (w.queues)"
 	" WHERE w.state = 'live' AND w.last_seen > now() - $1 GROUP BY q.id",
 	.nargs = 1,
 	.types = {INTERVALOID}
