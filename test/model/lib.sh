@@ -16,5 +16,5 @@ verify() {
 	why=$(sed -n 's/^pan:1: *//p' out | head -1 | cut -c1-70)
 	if grep -q 'max search depth too small\|out of memory\|reached -DMEMLIM' out && [ "$errors" = 0 ]; then errors='?'; fi
 	errors=${errors:-?}; states=${states:-?}; secs=$((SECONDS - begin))
-	popd >/dev/null; rm -rf "$dir"
+	popd >/dev/null || exit 2; rm -rf "$dir"
 }
