@@ -75,7 +75,12 @@ api_start() {
 	await api 30 'the API' api_answers
 }
 
-worker_stop() { finish worker TERM 40 'the worker'; }
+# Not by settings_read: a bad line must not keep anything from being stopped.
+worker_stop() {
+	local seconds
+	seconds=$(sed -n 's/^SHUTDOWN_TIMEOUT=\([0-9]*\).*/\1/p' "$dir/settings" 2>/dev/null || true)
+	finish worker TERM $((${seconds:-30} + 10)) 'the worker'
+}
 api_stop() { finish api TERM 15 'the API'; }
 
 # A server has another port than when the programs were started: they must be told the new one.
