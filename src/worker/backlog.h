@@ -14,7 +14,7 @@
 #define BACKLOG_AHEAD_SECONDS	0.1			/* work claimed ahead for each thread */
 #define BACKLOG_UNKNOWN_SECONDS	1.0			/* what a run counts as while its task has never run here */
 #define BACKLOG_RESULTS_MAX		4096			/* results not recorded yet at which nothing more is claimed */
-#define BACKLOG_BYTES_MAX		(64 * 1024 * 1024)	/* the same in bytes of results */
+#define BACKLOG_BYTES_MAX		((size_t) 64 * 1024 * 1024)	/* the same in bytes of results */
 #define BACKLOG_CLAIM_MAX		64			/* dispatches in one call of claim */
 
 /* A moving mean; zeroed: nothing known. */

@@ -60,12 +60,14 @@ check(amqp_rpc_reply_t reply, const char *what, struct error *err)
 	if (reply.reply.id == AMQP_CONNECTION_CLOSE_METHOD) {
 		const amqp_connection_close_t *m = reply.reply.decoded;
 
-		return error_set(err, "%s: %d %.*s", what, m->reply_code, (int) m->reply_text.len, (const char *) m->reply_text.bytes);
+		return error_set(err, "%s: %d %.*s", what, m->reply_code, (int) m->reply_text.len,
+						 (const char *) m->reply_text.bytes);
 	}
 	if (reply.reply.id == AMQP_CHANNEL_CLOSE_METHOD) {
 		const amqp_channel_close_t *m = reply.reply.decoded;
 
-		return error_set(err, "%s: %d %.*s", what, m->reply_code, (int) m->reply_text.len, (const char *) m->reply_text.bytes);
+		return error_set(err, "%s: %d %.*s", what, m->reply_code, (int) m->reply_text.len,
+						 (const char *) m->reply_text.bytes);
 	}
 	return error_set(err, "%s: unexpected method 0x%08x", what, reply.reply.id);
 }
@@ -74,20 +76,26 @@ static int
 log_in(struct broker *b, const struct broker_url *url, struct error *err)
 {
 	amqp_table_entry_t capabilities[] = {
-		{ .key = amqp_cstring_bytes("consumer_cancel_notify"), .value = { .kind = AMQP_FIELD_KIND_BOOLEAN, .value.boolean = 1 } },
-		{ .key = amqp_cstring_bytes("connection.blocked"), .value = { .kind = AMQP_FIELD_KIND_BOOLEAN, .value.boolean = 1 } },
+		{ .key = amqp_cstring_bytes("consumer_cancel_notify"),
+		  .value = { .kind = AMQP_FIELD_KIND_BOOLEAN, .value.boolean = 1 } },
+		{ .key = amqp_cstring_bytes("connection.blocked"),
+		  .value = { .kind = AMQP_FIELD_KIND_BOOLEAN, .value.boolean = 1 } },
 		{ .key = amqp_cstring_bytes("basic.nack"), .value = { .kind = AMQP_FIELD_KIND_BOOLEAN, .value.boolean = 1 } },
 	};
 	amqp_table_entry_t properties[] = {
-		{ .key = amqp_cstring_bytes("capabilities"), .value = { .kind = AMQP_FIELD_KIND_TABLE,
-			.value.table = { .num_entries = sizeof(capabilities) / sizeof(capabilities[0]), .entries = capabilities } } },
-		{ .key = amqp_cstring_bytes("connection_name"), .value = { .kind = AMQP_FIELD_KIND_UTF8,
-			.value.bytes = amqp_cstring_bytes("jobsched-worker " JOBSCHED_VERSION) } },
+		{ .key = amqp_cstring_bytes("capabilities"),
+		  .value = { .kind = AMQP_FIELD_KIND_TABLE,
+					 .value.table = { .num_entries = sizeof(capabilities) / sizeof(capabilities[0]),
+									  .entries = capabilities } } },
+		{ .key = amqp_cstring_bytes("connection_name"),
+		  .value = { .kind = AMQP_FIELD_KIND_UTF8,
+					 .value.bytes = amqp_cstring_bytes("jobsched-worker " JOBSCHED_VERSION) } },
 	};
 	amqp_table_t table = { .num_entries = sizeof(properties) / sizeof(properties[0]), .entries = properties };
 
-	return check(amqp_login_with_properties(b->conn, url->info.vhost, 0, 131072, BROKER_HEARTBEAT, &table, AMQP_SASL_METHOD_PLAIN,
-											url->info.user, url->info.password), "login", err);
+	return check(amqp_login_with_properties(b->conn, url->info.vhost, 0, 131072, BROKER_HEARTBEAT, &table,
+											AMQP_SASL_METHOD_PLAIN, url->info.user, url->info.password),
+				 "login", err);
 }
 
 int
@@ -120,7 +128,8 @@ broker_open(struct broker *b, const struct broker_url *url, int prefetch, struct
 	amqp_basic_qos(b->conn, CHANNEL, 0, (uint16_t) prefetch, 0);
 	if (check(amqp_get_rpc_reply(b->conn), "set prefetch", err) < 0)
 		goto failed;
-	amqp_exchange_declare(b->conn, CHANNEL, amqp_cstring_bytes(BROKER_EXCHANGE), amqp_cstring_bytes("direct"), 0, 1, 0, 0, amqp_empty_table);
+	amqp_exchange_declare(b->conn, CHANNEL, amqp_cstring_bytes(BROKER_EXCHANGE), amqp_cstring_bytes("direct"), 0, 1,
+						  0, 0, amqp_empty_table);
 	if (check(amqp_get_rpc_reply(b->conn), "declare exchange " BROKER_EXCHANGE, err) < 0)
 		goto failed;
 	return 0;

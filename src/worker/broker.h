@@ -1,8 +1,8 @@
 /*
  * broker.h: one connection to RabbitMQ, for consuming.
  *
- * Belongs to one thread.  Every call is limited in time, except the sending of acknowledgements, which the AMQP heartbeat
- * bounds.  After a failure the connection is of no use: broker_close.
+ * Belongs to one thread.  Every call is limited in time, except the sending of acknowledgements, which the AMQP
+ * heartbeat bounds.  After a failure the connection is of no use: broker_close.
  */
 #ifndef JOBSCHED_WORKER_BROKER_H
 #define JOBSCHED_WORKER_BROKER_H

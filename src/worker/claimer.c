@@ -104,15 +104,16 @@ register_worker(struct claimer *c)
 	object = json_pack("{s:s, s:i, s:s}", "host", host, "pid", (int) getpid(), "version", JOBSCHED_VERSION);
 	info = object ? json_dumps(object, JSON_COMPACT) : NULL;
 	json_decref(object);
-	status = store_register(&c->session.store, s->worker_id, s->queues, s->nqueues, s->threads, info ? info : "{}", id, &lease_us, &err);
+	status = store_register(&c->session.store, s->worker_id, s->queues, s->nqueues, s->threads, info ? info : "{}",
+							id, &lease_us, &err);
 	free(info);
 	if (status == PG_BAD_DATA)
 		status = PG_REFUSED;	/* nothing to do about it here but to ask again */
 	if (session_note(&c->session, "register_worker", "", status, &err) != PG_DONE)
 		return;
 	hub_registered(c->session.hub, id, sent_us, lease_us);
-	log_event(LOG_LEVEL_INFO, "registered", "worker_id", s->worker_id, "worker", id, "threads", LOG_NUM(s->threads), "lease_ms",
-			  LOG_NUM(lease_us / 1000), NULL);
+	log_event(LOG_LEVEL_INFO, "registered", "worker_id", s->worker_id, "worker", id, "threads", LOG_NUM(s->threads),
+			  "lease_ms", LOG_NUM(lease_us / 1000), NULL);
 }
 
 static void

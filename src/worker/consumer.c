@@ -36,12 +36,10 @@ make_plan(struct consumer *c, struct plan *plan)
 	int64_t now_us = clock_boottime_us();
 
 	hub_lock(h);
-	if (h->phase >= HUB_DRAINING)
+	if (h->phase >= HUB_DRAINING || (in->waiting.head && now_us - in->waiting.head->since_us >= HOLD_US))
 		in->paused = true;
 	else if (in->paused)
 		in->paused = hub_admit_locked(h, now_us) <= 0;
-	else if (in->waiting.head && now_us - in->waiting.head->since_us >= HOLD_US)
-		in->paused = true;
 	if (in->paused)
 		inbox_give_back(in);
 	plan->consume = !in->paused;
@@ -165,7 +163,8 @@ read_events(struct consumer *c, struct error *err)
 			amqp_destroy_envelope(&d.envelope);
 			deliveries++;
 		} else if (event == BROKER_CANCELLED && c->consuming && d.queue >= 0 && d.queue < c->settings->nqueues) {
-			log_event(LOG_LEVEL_WARNING, "queue was deleted, making it again", "queue", c->settings->queues[d.queue], NULL);
+			log_event(LOG_LEVEL_WARNING, "queue was deleted, making it again", "queue", c->settings->queues[d.queue],
+					  NULL);
 			rc = broker_consume(&c->broker, c->settings->queues[d.queue], d.queue, err);
 		}
 		if (rc < 0)
@@ -205,9 +204,9 @@ connect_broker(struct consumer *c)
 		lose(c, &err);
 		return;
 	}
-	log_event(LOG_LEVEL_INFO, c->complained ? "broker connection is back" : "broker connected", "host", c->url.info.host, "port",
-			  LOG_NUM(c->url.info.port), "vhost", c->url.info.vhost, "queues", c->settings->rabbitmq_queue, "prefetch",
-			  LOG_NUM(c->settings->prefetch), NULL);
+	log_event(LOG_LEVEL_INFO, c->complained ? "broker connection is back" : "broker connected", "host",
+			  c->url.info.host, "port", LOG_NUM(c->url.info.port), "vhost", c->url.info.vhost, "queues",
+			  c->settings->rabbitmq_queue, "prefetch", LOG_NUM(c->settings->prefetch), NULL);
 	c->complained = false;
 	backoff_reset(&c->backoff);
 }

@@ -43,7 +43,8 @@ fetch_is_readable(const char *content_type)
 {
 	const char *end = content_type + strcspn(content_type, "; \t");
 
-	if (strncasecmp(content_type, "text/", 5) == 0 || fetch_is_html(content_type) || type_is(content_type, "application/json"))
+	if (strncasecmp(content_type, "text/", 5) == 0 || fetch_is_html(content_type)
+		|| type_is(content_type, "application/json"))
 		return true;
 	return end - content_type > 5 && strncasecmp(end - 5, "+json", 5) == 0;
 }
@@ -199,7 +200,9 @@ explain(const struct transfer *t, const char *url, CURLcode code, const char *me
 	if (t->stopped)
 		return FETCH_STOPPED;
 	if (t->refused[0]) {
-		error_set(err, "%.200s: address %s is private: it is not visited (CRAWL_ALLOW_PRIVATE lists those that may be)", url, t->refused);
+		error_set(err,
+				  "%.200s: address %s is private: it is not visited (CRAWL_ALLOW_PRIVATE lists those that may be)",
+				  url, t->refused);
 		return refuse(t->f, "address_refused");
 	}
 	if (t->unreadable) {

@@ -1,8 +1,9 @@
 /*
  * fetch.h: gets a page from a server that a user named, without letting the user reach what only this machine can.
  *
- * Only http and https; no user name in the URL; every address is checked when its socket is opened, redirects included, so
- * that neither a name server nor a redirect can lead inside; no proxy, cookies or credentials from the environment.
+ * Only http and https; no user name in the URL; every address is checked when its socket is opened, redirects
+ * included, so that neither a name server nor a redirect can lead inside; no proxy, cookies or credentials from the
+ * environment.
  */
 #ifndef JOBSCHED_WORKER_FETCH_H
 #define JOBSCHED_WORKER_FETCH_H

@@ -33,7 +33,7 @@ list_pairs(struct finisher *f, char *worker)
 	memcpy(worker, h->worker, sizeof(h->worker));
 	need = h->runs.nheld + h->inbox.claiming.n;
 	if (need > f->pairs_size) {
-		struct store_pair *more = realloc(f->pairs, (size_t) need * 2 * sizeof(*more));
+		struct store_pair *more = realloc(f->pairs, (size_t) need * 2 * sizeof(struct store_pair));
 
 		if (!more) {
 			hub_unlock(h);
@@ -112,7 +112,8 @@ beat(struct finisher *f)
 		error_set(&err, "out of memory");
 		status = PG_RETRY;
 	} else {
-		status = store_heartbeat(&f->session.store, worker, f->pairs, npairs, load, &lease_us, &commands, &ncommands, &err);
+		status = store_heartbeat(&f->session.store, worker, f->pairs, npairs, load, &lease_us, &commands, &ncommands,
+								 &err);
 	}
 	if (status == PG_BAD_DATA)
 		status = PG_REFUSED;
@@ -132,7 +133,7 @@ static void
 settle(struct finisher *f, int n)
 {
 	runs_settle(f->session.hub, f->pending, n);
-	memmove(f->pending, f->pending + n, (size_t) (f->npending - n) * sizeof(f->pending[0]));
+	memmove(f->pending, f->pending + n, (size_t) (f->npending - n) * sizeof(struct run *));
 	f->npending -= n;
 }
 
@@ -180,7 +181,8 @@ finish(struct finisher *f)
 	if (status != PG_DONE)
 		return;
 	if (lost > 0)
-		log_event(LOG_LEVEL_WARNING, "results were not recorded, the runs had been taken over", "runs", LOG_NUM(lost), NULL);
+		log_event(LOG_LEVEL_WARNING, "results were not recorded, the runs had been taken over", "runs", LOG_NUM(lost),
+				  NULL);
 	settle(f, f->npending);
 }
 

@@ -8,7 +8,7 @@
 #include "settings.h"
 
 #define FINISHER_RUNS_MAX	512					/* runs in one call of finish */
-#define FINISHER_BYTES_MAX	(4 * 1024 * 1024)	/* of their results, about */
+#define FINISHER_BYTES_MAX	((size_t) 4 * 1024 * 1024)	/* of their results, about */
 
 struct finisher {
 	struct session session;

@@ -147,11 +147,9 @@ hub_registered(struct hub *h, const char *worker, int64_t sent_us, int64_t lease
 void
 hub_beat(struct hub *h, const char *worker, int64_t sent_us, int64_t lease_us)
 {
-	bool was_fresh;
-
 	hub_lock(h);
 	if (strcmp(h->worker, worker) == 0) {
-		was_fresh = hub_lease_fresh_locked(h, clock_boottime_us());
+		bool was_fresh = hub_lease_fresh_locked(h, clock_boottime_us());
 		h->beat_us = sent_us;
 		h->lease_us = lease_us;
 		if (!was_fresh) {

@@ -50,7 +50,7 @@ void inbox_new_connection(struct inbox *in);
 /* false: out of memory. */
 bool inbox_put(struct inbox *in, const char *dispatch, uint64_t tag, int64_t now_us);
 
-/* Moves the oldest `max` to claiming under a new token; a dispatch that is there twice is settled once.  Returns their number. */
+/* Moves the oldest `max` to claiming under a new token, each dispatch once.  Returns their number. */
 int inbox_take(struct inbox *in, int max);
 
 /* The claim is answered: acknowledge. */
@@ -65,7 +65,7 @@ void inbox_abandon(struct inbox *in);
 /* Requeues what waits. */
 void inbox_give_back(struct inbox *in);
 
-/* All settled deliveries of the current connection, in order of their tags; the caller returns them with inbox_recycle. */
+/* All settled deliveries of the current connection, by tag; the caller gives them back with inbox_recycle. */
 struct delivery *inbox_verdicts(struct inbox *in);
 void inbox_recycle(struct inbox *in, struct delivery *list);
 

@@ -20,12 +20,12 @@
  * Rules:
  *  - A run may happen more than once (the worker may die before its result is recorded).  Effects on other systems need
  *    task_idempotency_key(), which is the same for every attempt of a run and for no other run.
- *  - The function ends by returning what one of the task_succeed, task_fail or task_stopped functions returned; the last
- *    of them counts.  Returning anything else is a failure that is tried again.
- *  - Long work looks at task_cancelled() at least every second or so, and sleeps with task_wait(), never sleep(3).  Told
- *    to stop, it cleans up and returns task_stopped().  Nobody kills a thread: what does not look is not stopped.
- *  - Several threads run tasks at the same time, also of the same name: shared state needs a lock.  A context belongs to
- *    the thread it was given to, and ends with the function.
+ *  - The function ends by returning what one of the task_succeed, task_fail or task_stopped functions returned; the
+ *    last of them counts.  Returning anything else is a failure that is tried again.
+ *  - Long work looks at task_cancelled() at least every second or so, and sleeps with task_wait(), never sleep(3).
+ *    Told to stop, it cleans up and returns task_stopped().  Nobody kills a thread: what does not look is not stopped.
+ *  - Several threads run tasks at the same time, also of the same name: shared state needs a lock.  A context belongs
+ *    to the thread it was given to, and ends with the function.
  *  - All text is UTF-8; bytes that are not become U+FFFD.
  */
 #ifndef JOBSCHED_TASK_H
@@ -43,7 +43,7 @@ extern "C" {
 #define JOBSCHED_TASK_ABI	1
 
 /* Largest result, bytes of compact JSON; a larger one fails the run for good with reason result_too_large. */
-#define TASK_RESULT_MAX		(1024 * 1024)
+#define TASK_RESULT_MAX		((size_t) 1024 * 1024)
 
 struct task_context;
 
@@ -51,7 +51,7 @@ struct task_context;
 typedef int (*task_function)(struct task_context *task, const json_t *payload);
 
 enum task_flags {
-	/* The payload is not parsed: the function reads task_payload_text().  Exact for numbers that a double cannot hold. */
+	/* The payload is not parsed: the function reads task_payload_text().  Exact for numbers that a double is not. */
 	TASK_PAYLOAD_AS_TEXT = 1
 };
 
@@ -67,7 +67,7 @@ struct task_definition {
 
 const char *task_name(const struct task_context *task);
 const char *task_job_id(const struct task_context *task);		/* a UUID, lower case */
-const char *task_run_at(const struct task_context *task);		/* nominal time, RFC 3339 in UTC; the same for all attempts */
+const char *task_run_at(const struct task_context *task);		/* nominal time, RFC 3339 in UTC; kept by retries */
 const char *task_idempotency_key(const struct task_context *task);	/* "job_id/run_at" */
 const char *task_payload_text(const struct task_context *task);	/* the payload as JSON text */
 int task_attempt(const struct task_context *task);			/* 1 for the first start of this run */

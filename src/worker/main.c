@@ -1,6 +1,6 @@
 /*
- * main.c: jobsched-worker takes dispatches from RabbitMQ, claims them in PostgreSQL, runs their tasks on a pool of threads
- * and records how they ended.  hub.h tells which thread does what; docs/worker.md is the manual.
+ * main.c: jobsched-worker takes dispatches from RabbitMQ, claims them in PostgreSQL, runs their tasks on a pool of
+ * threads and records how they ended.  hub.h tells which thread does what; docs/worker.md is the manual.
  *
  * This thread starts the others, waits for signals, and shuts down in steps:
  *
@@ -49,7 +49,8 @@ usage(void)
 	printf("usage: jobsched-worker [--check-config | --list-tasks | --version | --help]\n\n"
 		   "Runs jobs of jobsched.  Settings come from the environment, then from .env in the working directory:\n\n");
 	settings_help(stdout);
-	printf("\nSIGTERM or SIGINT ends it when what runs has ended, or after SHUTDOWN_TIMEOUT; a second one, or SIGQUIT, at once.\n");
+	printf("\nSIGTERM or SIGINT ends it when what runs has ended, or after SHUTDOWN_TIMEOUT; a second one, or "
+		   "SIGQUIT, at once.\n");
 }
 
 /* Answers options that only print; exits the program then. */

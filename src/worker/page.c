@@ -56,7 +56,7 @@ find_tag(const char *p, const char *end, const char *name)
 	return NULL;
 }
 
-/* What the '<' at p begins, tag or comment, scripts and styles with all that is in them; returns what comes after it. */
+/* Skips what the '<' at p begins: a tag, a comment, scripts and styles with all that is in them. */
 static const char *
 skip_markup(const char *p, const char *end)
 {
@@ -82,7 +82,9 @@ skip_markup(const char *p, const char *end)
 static bool
 is_markup(const char *p, const char *end)
 {
-	return end - p >= 2 && (p[1] == '/' || p[1] == '!' || p[1] == '?' || (p[1] >= 'a' && p[1] <= 'z') || (p[1] >= 'A' && p[1] <= 'Z'));
+	return end - p >= 2
+		   && (p[1] == '/' || p[1] == '!' || p[1] == '?' || (p[1] >= 'a' && p[1] <= 'z')
+			   || (p[1] >= 'A' && p[1] <= 'Z'));
 }
 
 /* The text of p..end as clean UTF-8, at most `max` code points. */

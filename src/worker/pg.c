@@ -97,9 +97,11 @@ classify(const PGresult *result)
 	/* the server goes away, or is a standby: another connection may reach the right one */
 	if (strncmp(state, "57P", 3) == 0 || strncmp(state, "08", 2) == 0 || strcmp(state, "25006") == 0)
 		return PG_LOST;
-	if (strncmp(state, "57", 2) == 0 || strncmp(state, "40", 2) == 0 || strncmp(state, "53", 2) == 0 || strcmp(state, "55P03") == 0)
+	if (strncmp(state, "57", 2) == 0 || strncmp(state, "40", 2) == 0 || strncmp(state, "53", 2) == 0
+		|| strcmp(state, "55P03") == 0)
 		return PG_RETRY;
-	if (strncmp(state, "22", 2) == 0 || strncmp(state, "23", 2) == 0 || strncmp(state, "54", 2) == 0 || strcmp(state, "JS001") == 0)
+	if (strncmp(state, "22", 2) == 0 || strncmp(state, "23", 2) == 0 || strncmp(state, "54", 2) == 0
+		|| strcmp(state, "JS001") == 0)
 		return PG_BAD_DATA;
 	return PG_REFUSED;
 }
@@ -159,7 +161,8 @@ pg_set_limit(struct pg *pg, int64_t limit_us)
 	if (!pg->conn)
 		return 0;
 	snprintf(milliseconds, sizeof(milliseconds), "%lld", (long long) (limit_us / 1000));
-	if (!PQsendQueryParams(pg->conn, "SELECT pg_catalog.set_config('statement_timeout', $1, false)", 1, NULL, params, NULL, NULL, 0)
+	if (!PQsendQueryParams(pg->conn, "SELECT pg_catalog.set_config('statement_timeout', $1, false)", 1, NULL, params,
+						   NULL, NULL, 0)
 		|| receive(pg, &result, &err) != PG_DONE) {
 		lose(pg, &err);
 		return -1;
@@ -173,8 +176,10 @@ open_connection(const struct pg *pg)
 {
 	char name[64];
 	/* Before dbname: the URL has the last word.  After it: what this program relies on. */
-	const char *const keys[] = { "connect_timeout", "keepalives_idle", "keepalives_interval", "keepalives_count", "fallback_application_name",
-		"dbname", "client_encoding", NULL };
+	const char *const keys[] = {
+		"connect_timeout", "keepalives_idle", "keepalives_interval", "keepalives_count", "fallback_application_name",
+		"dbname", "client_encoding", NULL
+	};
 	const char *const values[] = { "5", "10", "5", "3", name, pg->dsn, "UTF8", NULL };
 
 	snprintf(name, sizeof(name), "jobsched-worker (%s)", pg->purpose);
@@ -223,15 +228,16 @@ pg_connect(struct pg *pg)
 		pg->retry_at_us = clock_boottime_us() + backoff_next_us(&pg->backoff, backoff_random());
 		return false;
 	}
-	log_event(LOG_LEVEL_INFO, pg->complained ? "database connection is back" : "database connected", "connection", pg->purpose,
-			  "host", PQhost(pg->conn), "port", PQport(pg->conn), "database", PQdb(pg->conn), NULL);
+	log_event(LOG_LEVEL_INFO, pg->complained ? "database connection is back" : "database connected", "connection",
+			  pg->purpose, "host", PQhost(pg->conn), "port", PQport(pg->conn), "database", PQdb(pg->conn), NULL);
 	pg->complained = false;
 	backoff_reset(&pg->backoff);
 	return true;
 
 failed:
 	if (!pg->complained)
-		log_event(LOG_LEVEL_WARNING, "database cannot be reached, trying again for ever", "connection", pg->purpose, "error", err.msg, NULL);
+		log_event(LOG_LEVEL_WARNING, "database cannot be reached, trying again for ever", "connection", pg->purpose,
+				  "error", err.msg, NULL);
 	pg->complained = true;
 	pg_close(pg);
 	pg->retry_at_us = clock_boottime_us() + backoff_next_us(&pg->backoff, backoff_random());

@@ -1,8 +1,8 @@
 /*
  * pg.h: one connection to PostgreSQL that never waits without limit.
  *
- * Belongs to one thread.  Connections are made on demand, with backoff between attempts; loss and recovery are logged once
- * each.  Statements are prepared on first use.
+ * Belongs to one thread.  Connections are made on demand, with backoff between attempts; loss and recovery are logged
+ * once each.  Statements are prepared on first use.
  */
 #ifndef JOBSCHED_WORKER_PG_H
 #define JOBSCHED_WORKER_PG_H
@@ -53,8 +53,8 @@ bool pg_connect(struct pg *pg);
 int pg_set_limit(struct pg *pg, int64_t limit_us);
 
 /*
- * Executes statement number n of a table (n < 32) with text parameters.  With PG_DONE *result is to be PQclear'ed.  PG_LOST
- * has closed the connection.
+ * Executes statement number n of a table (n < 32) with text parameters.  With PG_DONE *result is to be PQclear'ed.
+ * PG_LOST has closed the connection.
  */
 enum pg_status pg_execute(struct pg *pg, const struct pg_statement *table, unsigned n, const char *const *params,
 						  PGresult **result, struct error *err);

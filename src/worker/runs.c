@@ -423,7 +423,8 @@ runs_drop(struct hub *h, const char *dispatch, const char *token)
 	hub_lock(h);
 	d = find_locked(&h->runs, dispatch, token);
 	if (d && !d->dropped) {
-		log_event(LOG_LEVEL_WARNING, "dispatch is not this worker's any more", "dispatch", dispatch, "runs", LOG_NUM(d->open), NULL);
+		log_event(LOG_LEVEL_WARNING, "dispatch is not this worker's any more", "dispatch", dispatch, "runs",
+				  LOG_NUM(d->open), NULL);
 		drop_locked(h, d);
 	}
 	hub_check_drained_locked(h);

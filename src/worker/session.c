@@ -72,7 +72,8 @@ session_note(struct session *s, const char *call, const char *worker, enum pg_st
 	case PG_RETRY:
 	case PG_REFUSED:
 		if (s->trouble != status)
-			log_event(LOG_LEVEL_ERROR, "database refuses, trying again for ever", "call", call, "error", err->msg, NULL);
+			log_event(LOG_LEVEL_ERROR, "database refuses, trying again for ever", "call", call, "error", err->msg,
+					  NULL);
 		s->trouble = status;
 		s->pause_until_us = clock_boottime_us() + backoff_next_us(&s->backoff, backoff_random());
 		return status;

@@ -26,6 +26,7 @@ int64_t session_blocked_until(const struct session *s);
 bool session_ready(struct session *s);
 
 /* After every call: logs an error once, waits before the next when it makes sense, tells the hub.  Returns status. */
-enum pg_status session_note(struct session *s, const char *call, const char *worker, enum pg_status status, const struct error *err);
+enum pg_status session_note(struct session *s, const char *call, const char *worker, enum pg_status status,
+							const struct error *err);
 
 #endif

@@ -13,31 +13,40 @@
 #define FIELD(name)	offsetof(struct settings, name)
 
 static const struct config_item items[] = {
-	{ .name = "DATABASE_URL", .type = CONFIG_TEXT, .def = "postgresql:///postgres", .secret = true, .offset = FIELD(database_url),
+	{ .name = "DATABASE_URL", .type = CONFIG_TEXT, .def = "postgresql:///postgres",
+	  .secret = true, .offset = FIELD(database_url),
 	  .help = "PostgreSQL, a libpq URL or conninfo; the role needs jobsched_worker" },
-	{ .name = "RABBITMQ_URL", .type = CONFIG_TEXT, .def = "amqp://guest:guest@127.0.0.1:5672/", .secret = true, .offset = FIELD(rabbitmq_url),
+	{ .name = "RABBITMQ_URL", .type = CONFIG_TEXT, .def = "amqp://guest:guest@127.0.0.1:5672/",
+	  .secret = true, .offset = FIELD(rabbitmq_url),
 	  .help = "RabbitMQ, amqp://user:password@host:port/vhost (amqps:// for TLS)" },
 	{ .name = "RABBITMQ_QUEUE", .type = CONFIG_TEXT, .def = "jobs", .offset = FIELD(rabbitmq_queue),
 	  .help = "job queues to work for, separated by commas" },
-	{ .name = "RABBITMQ_PREFETCH", .type = CONFIG_INT, .def = "0", .min = 0, .max = 65535, .offset = FIELD(rabbitmq_prefetch),
+	{ .name = "RABBITMQ_PREFETCH", .type = CONFIG_INT, .def = "0",
+	  .min = 0, .max = 65535, .offset = FIELD(rabbitmq_prefetch),
 	  .help = "messages held unacknowledged a queue; 0: twice MAX_CONCURRENCY, at least 8" },
-	{ .name = "MAX_CONCURRENCY", .type = CONFIG_INT, .def = "4", .min = 1, .max = 1000, .offset = FIELD(threads),
+	{ .name = "MAX_CONCURRENCY", .type = CONFIG_INT, .def = "4",
+	  .min = 1, .max = 1000, .offset = FIELD(threads),
 	  .help = "tasks run at the same time (threads)" },
 	{ .name = "WORKER_ID", .type = CONFIG_TEXT, .def = "w-local", .offset = FIELD(worker_id),
 	  .help = "label of this worker in the database, 1..255 characters" },
-	{ .name = "HEARTBEAT_INTERVAL", .type = CONFIG_SECONDS, .def = "3", .min = 0.1, .max = 3600, .offset = FIELD(heartbeat),
+	{ .name = "HEARTBEAT_INTERVAL", .type = CONFIG_SECONDS, .def = "3",
+	  .min = 0.1, .max = 3600, .offset = FIELD(heartbeat),
 	  .help = "seconds between heartbeats; at most a third of jobsched.worker_lease is used" },
-	{ .name = "SHUTDOWN_TIMEOUT", .type = CONFIG_SECONDS, .def = "30", .min = 0, .max = 86400, .offset = FIELD(shutdown_timeout),
+	{ .name = "SHUTDOWN_TIMEOUT", .type = CONFIG_SECONDS, .def = "30",
+	  .min = 0, .max = 86400, .offset = FIELD(shutdown_timeout),
 	  .help = "seconds that running tasks get to end after SIGTERM" },
-	{ .name = "BLOB_STORE", .type = CONFIG_CHOICE, .def = "file", .choices = "file", .offset = FIELD(blob_store),
+	{ .name = "BLOB_STORE", .type = CONFIG_CHOICE, .def = "file",
+	  .choices = "file", .offset = FIELD(blob_store),
 	  .help = "where artifacts are kept" },
 	{ .name = "BLOB_DIR", .type = CONFIG_TEXT, .def = "artifacts", .offset = FIELD(blob_dir),
 	  .help = "directory of BLOB_STORE=file, made when absent" },
 	{ .name = "CRAWL_ALLOW_PRIVATE", .type = CONFIG_TEXT, .def = "", .offset = FIELD(crawl_allow_private),
 	  .help = "private networks that crawl_url may visit, CIDR, separated by commas" },
-	{ .name = "LOG_LEVEL", .type = CONFIG_CHOICE, .def = "INFO", .choices = "DEBUG|INFO|WARNING|ERROR", .offset = FIELD(log_level_name),
+	{ .name = "LOG_LEVEL", .type = CONFIG_CHOICE, .def = "INFO",
+	  .choices = "DEBUG|INFO|WARNING|ERROR", .offset = FIELD(log_level_name),
 	  .help = "lines of this level and above" },
-	{ .name = "LOG_FORMAT", .type = CONFIG_CHOICE, .def = "text", .choices = "text|json", .offset = FIELD(log_format),
+	{ .name = "LOG_FORMAT", .type = CONFIG_CHOICE, .def = "text",
+	  .choices = "text|json", .offset = FIELD(log_format),
 	  .help = "text: key=value; json: one object a line" },
 };
 
@@ -65,6 +74,7 @@ split_queues(struct settings *s, struct error *err)
 	char *copy = strdup(s->rabbitmq_queue), *state = NULL;
 	int rc = -1;
 
+	s->nqueues = 0;
 	s->queues = calloc(strlen(s->rabbitmq_queue) / 2 + 1, sizeof(*s->queues));
 	if (!copy || !s->queues) {
 		error_set(err, "out of memory");
@@ -113,7 +123,8 @@ settings_load(struct settings *s, struct error *err)
 	if (check_name("WORKER_ID", s->worker_id, 255, err) < 0 || split_queues(s, err) < 0)
 		return -1;
 	if (address_list_parse(s->crawl_allow_private, &s->allowed, &why) < 0)
-		return error_set(err, "CRAWL_ALLOW_PRIVATE=%s: %s; networks such as 127.0.0.0/8,::1 are allowed", s->crawl_allow_private, why.msg);
+		return error_set(err, "CRAWL_ALLOW_PRIVATE=%s: %s; networks such as 127.0.0.0/8,::1 are allowed",
+						 s->crawl_allow_private, why.msg);
 	rc = broker_url_parse(s->rabbitmq_url, &broker, err);
 	broker_url_free(&broker);
 	if (rc < 0)

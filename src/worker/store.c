@@ -12,23 +12,25 @@
 enum { REGISTER, CLAIM, RELEASE, FINISH, HEARTBEAT, UNREGISTER };
 
 static const struct pg_statement statements[] = {
-	[REGISTER] = { "register",
+	[REGISTER] = { .name = "register", .nparams = 4, .sql =
 		"SELECT jobsched.register_worker($1::text, $2::text[], $3::int, $4::jsonb),"
-		" (extract(epoch FROM jobsched.worker_lease()) * 1000000)::bigint", 4 },
-	[CLAIM] = { "claim",
+		" (extract(epoch FROM jobsched.worker_lease()) * 1000000)::bigint" },
+	[CLAIM] = { .name = "claim", .nparams = 3, .sql =
 		"SELECT dispatch, run, job_id, run_at, attempt, name, payload, timeout_seconds, max_retries, failures"
-		" FROM jobsched.claim($1::uuid, $2::uuid, $3::uuid[])", 3 },
-	[RELEASE] = { "release",
-		"SELECT answer FROM jobsched.release($1::uuid, $2::uuid[], $3::uuid[], $4::smallint[])", 4 },
-	[FINISH] = { "finish",
-		"SELECT answer FROM jobsched.finish($1::uuid, $2::uuid[], $3::uuid[], $4::smallint[], $5::uuid[], $6::timestamptz[],"
-		" $7::smallint[], $8::text[], $9::text[], $10::text[], $11::jsonb[], $12::jsonb[], $13::bigint[], $14::bigint[],"
-		" $15::bigint[])", 15 },
+		" FROM jobsched.claim($1::uuid, $2::uuid, $3::uuid[])" },
+	[RELEASE] = { .name = "release", .nparams = 4, .sql =
+		"SELECT answer FROM jobsched.release($1::uuid, $2::uuid[], $3::uuid[], $4::smallint[])" },
+	[FINISH] = { .name = "finish", .nparams = 15, .sql =
+		"SELECT answer FROM jobsched.finish($1::uuid, $2::uuid[], $3::uuid[], $4::smallint[], $5::uuid[],"
+		" $6::timestamptz[], $7::smallint[], $8::text[], $9::text[], $10::text[], $11::jsonb[], $12::jsonb[],"
+		" $13::bigint[], $14::bigint[], $15::bigint[])" },
 	/* the lease is asked for each time, since it can be reloaded */
-	[HEARTBEAT] = { "heartbeat",
+	[HEARTBEAT] = { .name = "heartbeat", .nparams = 4, .sql =
 		"SELECT (extract(epoch FROM jobsched.worker_lease()) * 1000000)::bigint, h.dispatch, h.run, h.command"
-		" FROM (SELECT) one LEFT JOIN jobsched.heartbeat($1::uuid, $2::uuid[], $3::uuid[], $4::jsonb) h ON true", 4 },
-	[UNREGISTER] = { "unregister", "SELECT jobsched.unregister_worker($1::uuid)", 1 },
+		" FROM (SELECT) one"
+		" LEFT JOIN jobsched.heartbeat($1::uuid, $2::uuid[], $3::uuid[], $4::jsonb) h ON true" },
+	[UNREGISTER] = { .name = "unregister", .nparams = 1, .sql =
+		"SELECT jobsched.unregister_worker($1::uuid)" },
 };
 
 void
@@ -54,8 +56,8 @@ start_arrays(struct store *s, int n)
 }
 
 enum pg_status
-store_register(struct store *s, const char *label, char *const *queues, int nqueues, long slots, const char *info, char *id,
-			   int64_t *lease_us, struct error *err)
+store_register(struct store *s, const char *label, char *const *queues, int nqueues, long slots, const char *info,
+			   char *id, int64_t *lease_us, struct error *err)
 {
 	char number[24];
 	enum pg_status status;
@@ -65,7 +67,8 @@ store_register(struct store *s, const char *label, char *const *queues, int nque
 	for (int i = 0; i < nqueues; i++)
 		pgarray_add_text(&s->arrays[0], queues[i]);
 	snprintf(number, sizeof(number), "%ld", slots);
-	status = pg_execute(&s->pg, statements, REGISTER, (const char *[]) { label, pgarray_text(&s->arrays[0]), number, info }, &result, err);
+	status = pg_execute(&s->pg, statements, REGISTER,
+						(const char *[]) { label, pgarray_text(&s->arrays[0]), number, info }, &result, err);
 	if (status == PG_DONE) {
 		snprintf(id, UUID_TEXT_SIZE, "%s", PQgetvalue(result, 0, 0));
 		*lease_us = strtoll(PQgetvalue(result, 0, 1), NULL, 10);
@@ -124,8 +127,8 @@ read_claim(PGresult *result, const char *token)
 }
 
 enum pg_status
-store_claim(struct store *s, const char *worker, const char *token, const struct delivery_list *list, struct batch **batch,
-			struct error *err)
+store_claim(struct store *s, const char *worker, const char *token, const struct delivery_list *list,
+			struct batch **batch, struct error *err)
 {
 	enum pg_status status;
 	PGresult *result;
@@ -134,7 +137,8 @@ store_claim(struct store *s, const char *worker, const char *token, const struct
 	start_arrays(s, 1);
 	for (const struct delivery *d = list->head; d; d = d->next)
 		pgarray_add_word(&s->arrays[0], d->dispatch);
-	status = pg_execute(&s->pg, statements, CLAIM, (const char *[]) { worker, token, pgarray_text(&s->arrays[0]) }, &result, err);
+	status = pg_execute(&s->pg, statements, CLAIM, (const char *[]) { worker, token, pgarray_text(&s->arrays[0]) },
+						&result, err);
 	if (status != PG_DONE)
 		return status;
 	if (PQntuples(result) == 0) {
@@ -164,7 +168,8 @@ store_release(struct store *s, const char *worker, struct run *const *list, int 
 		pgarray_add_number(&a[2], list[i]->index);
 	}
 	status = pg_execute(&s->pg, statements, RELEASE,
-						(const char *[]) { worker, pgarray_text(&a[0]), pgarray_text(&a[1]), pgarray_text(&a[2]) }, &result, err);
+						(const char *[]) { worker, pgarray_text(&a[0]), pgarray_text(&a[1]), pgarray_text(&a[2]) },
+						&result, err);
 	PQclear(result);
 	return status;
 }
@@ -182,7 +187,10 @@ static void
 add_run(struct pgarray *a, const struct run *run, int64_t now_us)
 {
 	static const char *const ends[] = {
-		[RUN_SUCCEEDED] = "succeeded", [RUN_FAILED] = "failed", [RUN_PERMANENT] = "permanent", [RUN_CANCELLED] = "cancelled"
+		[RUN_SUCCEEDED] = "succeeded",
+		[RUN_FAILED] = "failed",
+		[RUN_PERMANENT] = "permanent",
+		[RUN_CANCELLED] = "cancelled",
 	};
 	const struct outcome *out = &run->out;
 	bool started = run->started_us > 0;
@@ -238,8 +246,8 @@ find_pair(const struct store_pair *pairs, int npairs, const char *dispatch)
 }
 
 enum pg_status
-store_heartbeat(struct store *s, const char *worker, const struct store_pair *pairs, int npairs, const char *load, int64_t *lease_us,
-				struct store_command **commands, int *ncommands, struct error *err)
+store_heartbeat(struct store *s, const char *worker, const struct store_pair *pairs, int npairs, const char *load,
+				int64_t *lease_us, struct store_command **commands, int *ncommands, struct error *err)
 {
 	struct pgarray *a = s->arrays;
 	enum pg_status status;
@@ -253,7 +261,8 @@ store_heartbeat(struct store *s, const char *worker, const struct store_pair *pa
 		pgarray_add_word(&a[0], pairs[i].dispatch);
 		pgarray_add_word(&a[1], pairs[i].token);
 	}
-	status = pg_execute(&s->pg, statements, HEARTBEAT, (const char *[]) { worker, pgarray_text(&a[0]), pgarray_text(&a[1]), load }, &result, err);
+	status = pg_execute(&s->pg, statements, HEARTBEAT,
+						(const char *[]) { worker, pgarray_text(&a[0]), pgarray_text(&a[1]), load }, &result, err);
 	if (status != PG_DONE)
 		return status;
 
@@ -261,12 +270,14 @@ store_heartbeat(struct store *s, const char *worker, const struct store_pair *pa
 	*lease_us = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
 	*commands = calloc((size_t) rows, sizeof(**commands));
 	for (int i = 0; *commands && i < rows; i++) {
-		const struct store_pair *pair = PQgetisnull(result, i, 1) ? NULL : find_pair(pairs, npairs, PQgetvalue(result, i, 1));
+		const struct store_pair *pair =
+			PQgetisnull(result, i, 1) ? NULL : find_pair(pairs, npairs, PQgetvalue(result, i, 1));
 		bool drop = strcmp(PQgetvalue(result, i, 3), "drop") == 0;
 
 		if (!pair || (!drop && strcmp(PQgetvalue(result, i, 3), "cancel") != 0))
 			continue;
-		(*commands)[(*ncommands)++] = (struct store_command) { .pair = pair, .run = drop ? -1 : atoi(PQgetvalue(result, i, 2)) };
+		(*commands)[(*ncommands)++] =
+			(struct store_command) { .pair = pair, .run = drop ? -1 : atoi(PQgetvalue(result, i, 2)) };
 	}
 	PQclear(result);
 	return PG_DONE;

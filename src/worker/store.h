@@ -36,8 +36,8 @@ void store_init(struct store *s, const char *dsn, const char *purpose);
 void store_free(struct store *s);
 
 /* id: UUID_TEXT_SIZE bytes.  info: a JSON object. */
-enum pg_status store_register(struct store *s, const char *label, char *const *queues, int nqueues, long slots, const char *info,
-							  char *id, int64_t *lease_us, struct error *err);
+enum pg_status store_register(struct store *s, const char *label, char *const *queues, int nqueues, long slots,
+							  const char *info, char *id, int64_t *lease_us, struct error *err);
 
 /* *batch: the runs that are now the worker's, or NULL when there are none; the caller's. */
 enum pg_status store_claim(struct store *s, const char *worker, const char *token, const struct delivery_list *list,
@@ -46,11 +46,13 @@ enum pg_status store_claim(struct store *s, const char *worker, const char *toke
 enum pg_status store_release(struct store *s, const char *worker, struct run *const *list, int n, struct error *err);
 
 /* *lost: how many of them were not this worker's any more. */
-enum pg_status store_finish(struct store *s, const char *worker, struct run *const *list, int n, int *lost, struct error *err);
+enum pg_status store_finish(struct store *s, const char *worker, struct run *const *list, int n, int *lost,
+							struct error *err);
 
 /* *commands: malloc'ed, *ncommands of them. */
-enum pg_status store_heartbeat(struct store *s, const char *worker, const struct store_pair *pairs, int npairs, const char *load,
-							   int64_t *lease_us, struct store_command **commands, int *ncommands, struct error *err);
+enum pg_status store_heartbeat(struct store *s, const char *worker, const struct store_pair *pairs, int npairs,
+							   const char *load, int64_t *lease_us, struct store_command **commands, int *ncommands,
+							   struct error *err);
 
 enum pg_status store_unregister(struct store *s, const char *worker, struct error *err);
 

@@ -179,12 +179,14 @@ task_artifact(struct task_context *task, const char *name, const char *content_t
 	size_t i;
 
 	if (!artifact_name_allowed(name))
-		return error_set(&task->artifact_error, "artifact name \"%s\": 1..100 of A-Z a-z 0-9 . _ - are allowed, no dot first", name);
+		return error_set(&task->artifact_error,
+						 "artifact name \"%s\": 1..100 of A-Z a-z 0-9 . _ - are allowed, no dot first", name);
 	json_array_foreach(task->artifacts, i, other) {
 		if (strcmp(json_string_value(json_object_get(other, "name")), name) == 0)
 			return error_set(&task->artifact_error, "artifact %s: there is one of that name already", name);
 	}
-	snprintf(key, sizeof(key), "jobs/%s/%s/%d-%s/%s", run->job_id, task->run_at, run->attempt, run->dispatch->token, name);
+	snprintf(key, sizeof(key), "jobs/%s/%s/%d-%s/%s", run->job_id, task->run_at, run->attempt, run->dispatch->token,
+			 name);
 	if (!content_type)
 		content_type = "application/octet-stream";
 	if (sha256_hex(data, size, digest) < 0)
@@ -192,8 +194,8 @@ task_artifact(struct task_context *task, const char *name, const char *content_t
 	if (blob_put(task->slot->pool->blobs, key, content_type, data, size, &task->artifact_error) < 0)
 		return -1;
 
-	entry = json_pack("{s:s, s:s, s:I, s:s, s:s}", "name", name, "key", key, "size", (json_int_t) size, "sha256", digest,
-					  "content_type", content_type);
+	entry = json_pack("{s:s, s:s, s:I, s:s, s:s}", "name", name, "key", key, "size", (json_int_t) size, "sha256",
+					  digest, "content_type", content_type);
 	if (!task->artifacts)
 		task->artifacts = json_array();
 	if (!entry || json_array_append_new(task->artifacts, entry) < 0)
@@ -291,7 +293,7 @@ task_fail_for_good(struct task_context *task, const char *reason, const char *fm
 static int
 too_large(struct task_context *task, size_t size)
 {
-	return refuse(task, "result_too_large", "the result is %zu bytes of JSON, more than %d", size, TASK_RESULT_MAX);
+	return refuse(task, "result_too_large", "the result is %zu bytes of JSON, more than %zu", size, TASK_RESULT_MAX);
 }
 
 int
@@ -449,7 +451,7 @@ task_execute(struct run *run, struct pool_slot *slot)
 		json_decref(task.artifacts);
 	}
 	if (log_enabled(LOG_LEVEL_DEBUG))
-		log_event(LOG_LEVEL_DEBUG, "run ended", "job", run->job_id, "attempt", LOG_NUM(run->attempt), "task", run->name,
-				  "microseconds", LOG_NUM(run->started_us ? run->ended_us - run->started_us : 0), "reason", run->out.reason,
-				  "error", run->out.error, NULL);
+		log_event(LOG_LEVEL_DEBUG, "run ended", "job", run->job_id, "attempt", LOG_NUM(run->attempt), "task",
+				  run->name, "microseconds", LOG_NUM(run->started_us ? run->ended_us - run->started_us : 0), "reason",
+				  run->out.reason, "error", run->out.error, NULL);
 }

@@ -1,8 +1,9 @@
 /*
  * blob.h: where artifacts are kept.
  *
- * A store keeps bytes under keys such as jobs/<job_id>/<run_at>/<attempt>-<claim_token>/<name>.  The claim token makes the
- * key unique to one claim: a worker that lost its run cannot overwrite what its successor stored.  Calls are thread-safe.
+ * A store keeps bytes under keys such as jobs/<job_id>/<run_at>/<attempt>-<claim_token>/<name>.  The claim token
+ * makes the key unique to one claim: a worker that lost its run cannot overwrite what its successor stored.  Calls
+ * are thread-safe.
  */
 #ifndef JOBSCHED_BLOB_H
 #define JOBSCHED_BLOB_H

@@ -1,8 +1,8 @@
 /*
  * blob_file.c: blobs as files below a directory.
  *
- * The bytes go to a temporary file in the directory of the key, which is synced and then renamed: a reader sees all of an
- * object or nothing, also after a power failure.  Directories that had to be made are synced too.
+ * The bytes go to a temporary file in the directory of the key, which is synced and then renamed: a reader sees all
+ * of an object or nothing, also after a power failure.  Directories that had to be made are synced too.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 /*
  * crawl_url.c: a task that fetches a page.
  *
- * Payload {"url": "https://..."} or the URL as a string.  Result {"url", "final_url", "status", "title", "preview", "bytes",
- * "content_type", "truncated"}; the body as it came (decompressed) is the artifact `body`.
+ * Payload {"url": "https://..."} or the URL as a string.  Result {"url", "final_url", "status", "title", "preview",
+ * "bytes", "content_type", "truncated"}; the body as it came (decompressed) is the artifact `body`.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -33,8 +33,8 @@ fail_with_status(struct task_context *task, const struct fetch *page)
 {
 	if (page->status == 429 || page->status >= 500) {
 		if (page->retry_after > 0)
-			return task_fail_after(task, (double) page->retry_after, "%s answered %ld and asks to wait %ld s", page->final_url,
-								   page->status, page->retry_after);
+			return task_fail_after(task, (double) page->retry_after, "%s answered %ld and asks to wait %ld s",
+								   page->final_url, page->status, page->retry_after);
 		return task_fail(task, "%s answered %ld", page->final_url, page->status);
 	}
 	return task_fail_for_good(task, "http_status", "%s answered %ld", page->final_url, page->status);
@@ -48,11 +48,12 @@ report(struct task_context *task, const char *url, const struct fetch *page)
 
 	if (task_artifact(task, "body", page->content_type, page->body ? page->body : "", page->size) < 0)
 		return task_fail(task, "%s", task_artifact_error(task));
-	if (page_describe(page->body ? page->body : "", page->size, fetch_is_html(page->content_type), &title, &preview) < 0)
+	if (page_describe(page->body ? page->body : "", page->size, fetch_is_html(page->content_type), &title, &preview)
+		< 0)
 		return task_fail(task, "out of memory");
 	result = json_pack("{s:s, s:s, s:i, s:s?, s:s, s:I, s:s, s:b}", "url", url, "final_url", page->final_url,
-					   "status", (int) page->status, "title", title, "preview", preview, "bytes", (json_int_t) page->size,
-					   "content_type", page->content_type, "truncated", page->cut ? 1 : 0);
+					   "status", (int) page->status, "title", title, "preview", preview, "bytes",
+					   (json_int_t) page->size, "content_type", page->content_type, "truncated", page->cut ? 1 : 0);
 	free(title);
 	free(preview);
 	if (!result)
@@ -64,12 +65,15 @@ static int
 crawl_url(struct task_context *task, const json_t *payload)
 {
 	const char *url = json_string_value(json_is_object(payload) ? json_object_get(payload, "url") : payload);
-	struct fetch page = { .allowed = allowed_addresses, .stop = should_stop, .stop_arg = task, .seconds = task_time_left(task) };
+	struct fetch page = {
+		.allowed = allowed_addresses, .stop = should_stop, .stop_arg = task, .seconds = task_time_left(task)
+	};
 	struct error err = { "" };
 	int rc = -1;
 
 	if (!url)
-		return task_fail_for_good(task, "bad_payload", "payload.url: a URL is needed (or the payload is the URL as a string)");
+		return task_fail_for_good(task, "bad_payload",
+								  "payload.url: a URL is needed (or the payload is the URL as a string)");
 	if (strlen(url) > URL_MAX)
 		return task_fail_for_good(task, "bad_payload", "payload.url: longer than %d bytes", URL_MAX);
 
