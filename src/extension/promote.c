@@ -74,6 +74,7 @@ typedef struct Move
 	TimestampTz bound;
 	TimestampTz next;
 	bool		probe;
+	bool		guess;
 	int			group;
 } Move;
 
@@ -112,6 +113,31 @@ due_heads(const Scheduler *s, TimestampTz now, int *count)
 		}
 	}
 	qsort(heads, *count, sizeof(Head), compare_heads);
+	return heads;
+}
+
+/*
+ * The same, with the time of each known exactly when there is more than one: after a full batch only a bound is known,
+ * and ageing would take the head for older than it is.
+ */
+static Head *
+due_heads_in_order(Scheduler *s, TimestampTz now, int *count)
+{
+	Head	   *heads = due_heads(s, now, count);
+	bool		guess = false;
+
+	for (int i = 0; *count > 1 && i < *count; i++)
+	{
+		QueueHead  *head = &heads[i].queue->heads[heads[i].priority];
+
+		head->probe = head->probe || head->guess;
+		guess = guess || head->guess;
+	}
+	if (guess)
+	{
+		queues_find_heads(s->queues, false, s->lo, s->hi);
+		heads = due_heads(s, now, count);
+	}
 	return heads;
 }
 
@@ -289,12 +315,14 @@ promote_head(Scheduler *s, const Head *head, TimestampTz now, int batch, Made *m
 
 	move->head = state;
 	move->probe = false;
+	move->guess = false;
 	move->group = state->group;
 	if (taken < count || full)
 	{
 		TimestampTz last = taken < count ? runs[taken].due_at : count > 0 ? runs[count - 1].due_at : state->bound;
 
 		move->bound = move->next = Min(last, held_due);
+		move->guess = full;
 	}
 	else
 	{
@@ -331,7 +359,7 @@ promote_run(Scheduler *s, TimestampTz now)
 	if (queues_want_probe(s->queues))
 		queues_find_heads(s->queues, false, s->lo, s->hi);
 
-	heads = due_heads(s, now, &count);
+	heads = due_heads_in_order(s, now, &count);
 	move = MemoryContextAlloc(s->turn_context, Max(count, 1) * sizeof(Move));
 	for (int i = 0; i < count && taken < js_batch_size; i++)
 	{
@@ -350,6 +378,7 @@ promote_run(Scheduler *s, TimestampTz now)
 		move[i].head->bound = move[i].bound;
 		move[i].head->next = move[i].next;
 		move[i].head->probe = move[i].probe;
+		move[i].head->guess = move[i].guess;
 		move[i].head->group = move[i].group;
 	}
 	for (int i = 0; i < made.count; i++)

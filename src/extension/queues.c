@@ -46,6 +46,7 @@ forget_heads(Queue *queue)
 		queue->heads[p].bound = DT_NOBEGIN;
 		queue->heads[p].next = DT_NOEND;
 		queue->heads[p].probe = true;
+		queue->heads[p].guess = false;
 		queue->heads[p].group = 1;
 	}
 }
@@ -216,6 +217,7 @@ queues_find_heads(Queues *queues, bool unbounded, int lo, int hi)
 		head->next = isnull ? DT_NOEND : due;
 		head->bound = Min(head->bound, head->next);
 		head->probe = false;
+		head->guess = false;
 	}
 }
 

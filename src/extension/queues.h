@@ -15,7 +15,8 @@ typedef struct QueueHead
 {
 	TimestampTz bound;			/* probes start here: nothing that is committed and unlocked is due before */
 	TimestampTz next;			/* nothing is to be done before; DT_NOEND: no timer */
-	bool		probe;			/* next was guessed, look before sleeping */
+	bool		probe;			/* next is to be looked up before sleeping */
+	bool		guess;			/* next is earlier than it may be: look it up before comparing it with other heads */
 	int			group;			/* runs a dispatch to expect, 1..js_dispatch_runs */
 } QueueHead;
 

@@ -177,8 +177,17 @@ turn_safely(Scheduler *s, Turn *turn)
 
 	PG_TRY();
 	{
-		until = work(s, turn);
-		turn->error_wait = 0;
+		CHECK_FOR_INTERRUPTS();	/* here, because pg_cancel_backend() is one */
+		if (GetCurrentTimestamp() >= turn->error_until)
+		{
+			until = work(s, turn);
+			turn->error_wait = 0;
+		}
+		else
+		{
+			publisher_step(s->publisher);
+			until = turn->error_until;
+		}
 	}
 	PG_CATCH();
 	{
@@ -307,11 +316,11 @@ run(Scheduler *s)
 
 		ResetLatch(MyLatch);
 		wakeup_awake(s->slot);
-		CHECK_FOR_INTERRUPTS();
 		if (ConfigReloadPending)
 		{
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
+			turn.permit.look_at = turn.housekeeping_at = turn.sweep_at = DT_NOBEGIN;	/* planned with old values */
 		}
 		if (s->slice >= js_schedulers)
 			proc_exit(1);		/* there are fewer processes now; the launcher starts no other */
@@ -320,17 +329,8 @@ run(Scheduler *s)
 
 		notice_standstill(s, &turn);
 		take_hints(s, &turn);
-		if (GetCurrentTimestamp() < turn.error_until)
-		{
-			publisher_step(s->publisher);
-			until = turn.error_until;
-		}
-		else
-		{
-			pgstat_report_activity(STATE_RUNNING, "promoting and publishing");
-			until = turn_safely(s, &turn);
-		}
-
+		pgstat_report_activity(STATE_RUNNING, "promoting and publishing");
+		until = turn_safely(s, &turn);
 		sleeps = until > GetCurrentTimestamp() && wakeup_sleep(s->slot, until);
 		turn.sleep_until = sleeps ? until : DT_NOEND;
 		show(s, &turn, until, sleeps);
