@@ -99,7 +99,7 @@ port_settle() {
 	if [ -n "$wanted" ]; then
 		port_free "$wanted" || die "$name=$wanted (in $dir/settings) is in use by another program"
 		new=$wanted
-	elif [ -n "$old" ] && port_free "$old"; then
+	elif [ -n "$old" ] && wait_until 5 port_free "$old"; then # a process that has just been killed may hold it for a moment
 		new=$old
 	else
 		new=$(port_pick)
