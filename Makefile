@@ -83,7 +83,9 @@ start run: private
 stop status:
 	$(STACK)/stack $@
 test: private
-	$(STACK)/test $(SUITES)
+	@$(MAKE) --no-print-directory SANITIZE=address,undefined programs
+	@$(MAKE) --no-print-directory -C test/unit all
+	@$(STACK)/test $(SUITES)
 bench chaos: private
 	$(STACK)/stack start
 	test/$@/run $(ARGS)
