@@ -39,6 +39,7 @@ my $command = "$top/src/cli/stack/stack";
 my $tree = $ENV{JOBSCHED_TREE} || "$top/.run/data/tree";
 my $bin = "$tree/usr/lib/postgresql/15/bin";
 my $build = $ENV{JOBSCHED_BUILD} || "$tree/usr/bin";
+my $sanitizer_spoke = 0;
 my %alive;    # directory -> stack object (not counted as a reference)
 
 # Servers do not run as root, and neither should a test.
@@ -371,6 +372,21 @@ sub tail_logs
 	return;
 }
 
+# What a sanitizer said in any log, on standard error; false when nothing.
+sub sanitizer_reports
+{
+	my ($self) = @_;
+	my $found = 0;
+	for my $path (glob "$self->{dir}/log/*.log")
+	{
+		my $name = $path =~ s{.*/|\.log$}{}gr;
+		next if $self->log_text($name) !~ /^(.*(?:ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|: runtime error: ).*(?:\n.*){0,40})/m;
+		print STDERR map { "# $name: $_\n" } split /\n/, $1;
+		$found = 1;
+	}
+	return $found;
+}
+
 # stop: ends everything and removes the directory; done by itself at the end of the test
 sub stop
 {
@@ -389,6 +405,7 @@ sub stop
 	for my $name ('api', 'postgres', 'rabbitmq') { my $pid = $self->pid($name); kill 'CONT', $pid if $pid; }
 	eval { $self->stack('stop'); 1 } or warn "# $@";
 	eval { $self->stack('sweep', $self->{dir}); 1 } or warn "# $@";
+	$sanitizer_spoke = 1 if $self->sanitizer_reports;
 	if ($ENV{JOBSCHED_TEST_KEEP}) { print STDERR "# kept: $self->{dir}\n" }
 	else { remove_tree($self->{dir}) }
 	return;
@@ -407,7 +424,7 @@ END
 		$self->tail_logs if $failed && $self->{owner} == $$;
 		$self->stop;
 	}
-	$? = $code;
+	$? = $code || $sanitizer_spoke;
 }
 
 1;
