@@ -11,17 +11,16 @@ can_enter() {
 
 # The data are in the checkout; where a server's user cannot enter it, in /var/tmp, and DIR/data links there.
 home_open() {
-	local elsewhere
+	local elsewhere link=$dir/data
 	mkdir -p "$dir" "$pids"
 	chmod go-w "$dir"
 	install -d -m 700 "$logs"
-	if [ -L "$data" ] && [ -d "$data/" ]; then
-		elsewhere=$(readlink "$data")
-		home_check "$elsewhere"
-	elif [ ! -d "$data" ]; then
-		rm -f "$data"
+	if [ -L "$link" ] && [ -d "$link/" ]; then
+		home_check "$data"
+	elif [ ! -d "$link" ]; then
+		rm -f "$link"
 		if can_enter "$dir"; then
-			mkdir -m 755 "$data"
+			mkdir -m 755 "$link"
 		else
 			elsewhere=/var/tmp/jobsched-$(printf %s "$dir" | sha256sum | cut -c1-12)-$EUID
 			if [ -e "$elsewhere" ] || [ -L "$elsewhere" ]; then
@@ -32,11 +31,12 @@ home_open() {
 			fi
 			mkdir -m 755 "$elsewhere" || die "cannot make $elsewhere"
 			home_check "$elsewhere"
-			ln -s "$elsewhere" "$data"
+			ln -s "$elsewhere" "$link"
 			say "the servers' users cannot enter $dir: the data are in $elsewhere"
 		fi
+		set_paths
 	fi
-	can_enter "$data/" || die "the users $pg_user, $mq_user and $program_user cannot all enter $(readlink -f "$data"):" \
+	can_enter "$data" || die "the users $pg_user, $mq_user and $program_user cannot all enter $data:" \
 		"make that possible, or remove $dir to start anew"
 }
 
@@ -49,9 +49,6 @@ home_check() {
 # ---- the private tree -------------------------------------------------------------------------------------------
 # PostgreSQL finds its files relative to its programs, so a copy of Debian's two folders is a whole installation, into
 # which an extension can be installed without root and without touching the system's.
-
-tree=${JOBSCHED_TREE:-$data/tree}
-pg_bin=$tree/usr/lib/postgresql/$pg_major/bin
 
 tree_version() {
 	if ! dpkg-query -W "postgresql-$pg_major" "postgresql-client-$pg_major" "postgresql-server-dev-$pg_major" 2>/dev/null; then

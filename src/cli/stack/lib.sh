@@ -2,7 +2,19 @@
 # Sourced by `stack`, which has set top and dir; shellcheck shell=bash
 
 pg_major=15
-pids=$dir/pids logs=$dir/log data=$dir/data
+pids=$dir/pids logs=$dir/log
+
+# Where everything is.  Again after DIR/data has become a link: a server may be unable to go through DIR.
+set_paths() {
+	data=$(readlink -m "$dir/data")
+	tree=${JOBSCHED_TREE:-$data/tree}
+	pg_bin=$tree/usr/lib/postgresql/$pg_major/bin
+	bin=${JOBSCHED_BUILD:-$tree/usr/bin}
+	pg_data=$data/postgres mq_data=$data/rabbitmq
+	place=([postgres]=$pg_data [rabbitmq]=$mq_data [epmd]=$mq_data [worker]=$data/worker [api]=$data/api)
+}
+declare -A place
+set_paths
 
 say() { echo "stack: $*"; }
 warn() { echo "stack: $*" >&2; }
@@ -114,10 +126,9 @@ port_settle() {
 }
 
 # ---- processes --------------------------------------------------------------------------------------------------
-# Each main process has a working directory of its own inside the data, so a pid file is believed only when the process
+# Each main process has a working directory of its own inside the data (place), so a pid file is believed only when the process
 # it names runs the right program in the right place: a number that the kernel has given to someone else does not count.
 
-declare -A place=([postgres]=$data/postgres [rabbitmq]=$data/rabbitmq [epmd]=$data/rabbitmq [worker]=$data/worker [api]=$data/api)
 declare -A program=([postgres]=postgres [rabbitmq]=beam.smp [epmd]=epmd [worker]=jobsched-worker [api]=jobsched-api)
 
 # is_ours PID NAME

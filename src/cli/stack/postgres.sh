@@ -1,8 +1,6 @@
 # postgres.sh: the private PostgreSQL cluster and its database.
 # shellcheck shell=bash
 
-pg_data=$data/postgres
-
 # psql_as ROLE [ARGUMENT...]: psql as one of the stack's roles, SQL from standard input or -c
 psql_as() {
 	local role=$1

@@ -1,8 +1,6 @@
 # programs.sh: worker and API.
 # shellcheck shell=bash
 
-bin=${JOBSCHED_BUILD:-$tree/usr/bin}
-
 database_url() { echo "postgresql://$1:$(secret "$1")@127.0.0.1:$(port POSTGRES_PORT)/jobsched"; }
 
 api_url() {

@@ -1,8 +1,6 @@
 # rabbitmq.sh: the private RabbitMQ node, with an epmd (Erlang's port mapper) of its own.
 # shellcheck shell=bash
 
-mq_data=$data/rabbitmq
-
 mq_url() { echo "amqp://jobsched:$(secret rabbitmq)@127.0.0.1:$(port RABBITMQ_PORT)/jobsched"; }
 
 # mq_variables: the environment of the node and of its tools
