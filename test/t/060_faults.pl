@@ -72,7 +72,7 @@ $stack->guc('jobsched.max_losses' => 2);
 my $killer = $stack->sql_as('app', q{SELECT jobsched.submit('sleep', '{"seconds": 300, "killer": true}', max_retries => 0)});
 for my $round (1 .. 2)
 {
-	$stack->wait_for_sql("SELECT status FROM jobsched.job_status WHERE id = '$killer'", 'running', 90);
+	$stack->wait_for_sql("SELECT attempt FROM jobsched.runs WHERE job_id = '$killer' AND status = 'running'", $round, 90);
 	my $name = $stack->sql("SELECT w.worker_id FROM jobsched.dispatches d JOIN jobsched.workers w ON w.id = d.worker WHERE d.job_ids \@> ARRAY['$killer'::uuid]");
 	$stack->kill_worker('KILL', $name);
 	$stack->start_worker(name => "after$round");
