@@ -86,9 +86,10 @@ test: private
 	@$(MAKE) --no-print-directory SANITIZE=address,undefined programs
 	@$(MAKE) --no-print-directory -C test/unit all
 	@$(STACK)/test $(SUITES)
-bench chaos: private
-	$(STACK)/stack start
-	test/$@/run $(ARGS)
+bench: private
+	test/bench/run $(ARGS) $(BENCH)
+chaos: private
+	prove -v -I test/perl test/t/060_faults.pl && test/model/mutants
 lint: deps
 	$(STACK)/lint
 format:
@@ -103,7 +104,7 @@ help:
 #: make start      start what is down (RESET=1: drop data made by another extension script)
 #: make stop       stop it;  make status: what runs
 #: make test       all tests (SUITES="unit regress isolation tap model" chooses)
-#: make bench      measure;  make chaos: break things on purpose (ARGS=...)
+#: make bench      measure (BENCH=drain or latency, ARGS="-r 5");  make chaos: faults, and the model with guards taken out
 #: make lint       compilers with warnings as errors, clang-tidy, cppcheck, shellcheck
 #: make format     clang-format over all C
 #: make clean      remove what was built (make stop first; rm -rf .run removes the data)

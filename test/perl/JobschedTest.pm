@@ -62,12 +62,13 @@ sub built { return -x "$build/jobsched-$_[-1]" }
 # new(settings => {NAME => value, ...}, rabbitmq => 0): starts PostgreSQL and RabbitMQ.
 #   settings: the lines of .run/settings: variables of worker and API in capitals, parameters of PostgreSQL in small letters;
 #   rabbitmq => 0: without a broker, start_rabbitmq brings it later;
-#   postgres => 0: without PostgreSQL, start_postgres brings it later.
+#   postgres => 0: without PostgreSQL, start_postgres brings it later;
+#   durable => 1: with fsync, for measuring.
 sub new
 {
 	my ($class, %how) = @_;
 	my $parent = $ENV{JOBSCHED_TEST_TMP} || '/tmp';
-	my $self = bless { dir => tempdir('jobsched-test-XXXXXX', DIR => $parent), owner => $$, workers => {} }, $class;
+	my $self = bless { dir => tempdir('jobsched-test-XXXXXX', DIR => $parent), owner => $$, workers => {}, durable => $how{durable} }, $class;
 	chmod 0755, $self->{dir};
 	require Scalar::Util;
 	Scalar::Util::weaken($alive{ $self->{dir} } = $self);
@@ -128,7 +129,7 @@ sub stack
 {
 	my ($self, @arguments) = @_;
 	my ($code, $out, $err) = $self->run($command, @arguments,
-		{ env => { STACK_DIR => $self->{dir}, STACK_FAST => 1, JOBSCHED_TREE => $tree, JOBSCHED_BUILD => $build } });
+		{ env => { STACK_DIR => $self->{dir}, STACK_FAST => $self->{durable} ? '' : 1, JOBSCHED_TREE => $tree, JOBSCHED_BUILD => $build } });
 	croak "stack @arguments: exit code $code\n$out$err" if $code != 0;
 	return $out;
 }
