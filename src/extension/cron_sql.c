@@ -83,16 +83,19 @@ js_cron_next(PG_FUNCTION_ARGS)
 			ereport(ERROR, errcode(ERRCODE_JS_INVALID_ARGUMENT),
 					errmsg("%s", error.message),
 					errdetail_internal("%s", point_at(expr, error.position)),
+					err_generic_string(PG_DIAG_COLUMN_NAME, "cron"),
 					error.hint[0] ? errhint("%s", error.hint) : 0);
 			break;
 		case CRON_NEXT_BAD_ZONE:
 			ereport(ERROR, errcode(ERRCODE_JS_INVALID_ARGUMENT),
 					errmsg("time zone \"%s\" is not supported for cron expressions", zone),
+					err_generic_string(PG_DIAG_COLUMN_NAME, "time_zone"),
 					errhint("Only UTC is supported in this version; write the expression in UTC and leave time_zone out."));
 			break;
 		case CRON_NEXT_NEVER:
 			ereport(ERROR, errcode(ERRCODE_JS_INVALID_ARGUMENT),
 					errmsg("cron expression \"%s\" has no time after %s", expr, timestamptz_to_str(after)),
+					err_generic_string(PG_DIAG_COLUMN_NAME, "cron"),
 					errhint("Times beyond the year 9999 are not considered."));
 			break;
 	}
