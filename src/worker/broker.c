@@ -98,6 +98,26 @@ log_in(struct broker *b, const struct broker_url *url, struct error *err)
 				 "login", err);
 }
 
+/* amqps: the broker's certificate is checked against the system's authorities, or those that SSL_CERT_FILE names. */
+static amqp_socket_t *
+new_socket(struct broker *b, const struct broker_url *url, struct error *err)
+{
+	const char *authorities = getenv("SSL_CERT_FILE");
+	amqp_socket_t *socket = url->info.ssl ? amqp_ssl_socket_new(b->conn) : amqp_tcp_socket_new(b->conn);
+
+	if (!socket) {
+		error_set(err, "out of memory");
+		return NULL;
+	}
+	if (!authorities)
+		authorities = "/etc/ssl/certs/ca-certificates.crt";
+	if (url->info.ssl && amqp_ssl_socket_set_cacert(socket, authorities) != AMQP_STATUS_OK) {
+		error_set(err, "amqps: certificates of authorities cannot be read from %s (SSL_CERT_FILE)", authorities);
+		return NULL;		/* the connection owns the socket */
+	}
+	return socket;
+}
+
 int
 broker_open(struct broker *b, const struct broker_url *url, int prefetch, struct error *err)
 {
@@ -108,11 +128,9 @@ broker_open(struct broker *b, const struct broker_url *url, int prefetch, struct
 	b->conn = amqp_new_connection();
 	if (!b->conn)
 		return error_set(err, "out of memory");
-	socket = url->info.ssl ? amqp_ssl_socket_new(b->conn) : amqp_tcp_socket_new(b->conn);
-	if (!socket) {
-		error_set(err, "out of memory");
+	socket = new_socket(b, url, err);
+	if (!socket)
 		goto failed;
-	}
 	amqp_set_handshake_timeout(b->conn, &call_limit);
 	amqp_set_rpc_timeout(b->conn, &call_limit);
 	status = amqp_socket_open_noblock(socket, url->info.host, url->info.port, &limit);

@@ -53,10 +53,10 @@ make_plan(struct consumer *c, struct plan *plan)
 }
 
 static void
-lose(struct consumer *c, const struct error *err)
+lose(struct consumer *c, const char *event, const struct error *err)
 {
 	if (!c->complained)
-		log_event(LOG_LEVEL_WARNING, "broker connection lost, trying again for ever", "host", c->url.info.host, "port",
+		log_event(LOG_LEVEL_WARNING, event, "host", c->url.info.host, "port",
 				  LOG_NUM(c->url.info.port), "error", err->msg, NULL);
 	c->complained = true;
 	c->consuming = false;
@@ -201,7 +201,7 @@ connect_broker(struct consumer *c)
 	struct error err = { "" };
 
 	if (broker_open(&c->broker, &c->url, c->settings->prefetch, &err) < 0) {
-		lose(c, &err);
+		lose(c, "broker cannot be reached, trying again for ever", &err);
 		return;
 	}
 	log_event(LOG_LEVEL_INFO, c->complained ? "broker connection is back" : "broker connected", "host",
@@ -244,7 +244,7 @@ consume_once(struct consumer *c)
 	if (rc == 0)
 		rc = read_events(c, &err);
 	if (rc < 0) {
-		lose(c, &err);
+		lose(c, "broker connection lost, trying again for ever", &err);
 		return true;
 	}
 	if (plan.over)
