@@ -73,11 +73,11 @@ next_time(const CronSpec *spec, int from)
 {
 	int			hour = from / 3600;
 	int			minute = from / 60 % 60;
-	int			second;
 
 	if (spec->hours >> hour & 1)
 	{
-		second = spec->minutes >> minute & 1 ? next_bit(spec->seconds, from % 60) : -1;
+		int			second = spec->minutes >> minute & 1 ? next_bit(spec->seconds, from % 60) : -1;
+
 		if (second < 0)
 		{
 			minute = next_bit(spec->minutes, minute + 1);

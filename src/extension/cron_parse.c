@@ -99,7 +99,7 @@ quoted(char *buf, size_t size, const char *text, const char *end)
 			;
 	for (size_t i = 0; i < n; i++)
 		buf[i] = (unsigned char) text[i] < ' ' || text[i] == 0x7f ? '?' : text[i];
-	strcpy(buf + n, cut ? "..." : "");
+	memcpy(buf + n, cut ? "..." : "", cut ? 4 : 1);
 	return buf;
 }
 
@@ -189,7 +189,7 @@ parse_value(Parser *ps, int *value)
 	}
 	while (ps->p < ps->end && is_letter(*ps->p))
 		ps->p++;
-	for (int suffix = 0; suffix <= (ps->kind == DAY_OF_WEEK); suffix++)
+	for (int suffix = 0; suffix <= (ps->kind == DAY_OF_WEEK ? 1 : 0); suffix++)
 	{
 		if (ps->p - start <= suffix || (suffix && lower(ps->p[-1]) != 'l'))
 			break;

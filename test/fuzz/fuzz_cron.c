@@ -14,13 +14,15 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Kept when built without debugging, unlike assert(). */
-static void must(int holds)
+static void
+must(int holds)
 {
 	if (!holds)
 		abort();
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	CronSpec spec;
 	CronError error;
@@ -32,7 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(&after, data, sizeof(after));
 	data += sizeof(after);
 	size -= sizeof(after);
-	expr = malloc(size + 1);	/* of its exact size, so that a read beyond it is seen */
+	expr = malloc(size + 1); /* of its exact size, so that a read beyond it is seen */
 	if (!expr)
 		return 0;
 	memcpy(expr, data, size);
@@ -41,8 +43,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!cron_parse(expr, &spec, &error)) {
 		must(error.message[0] != 0 && strlen(error.message) < sizeof(error.message));
 		for (const char *c = error.message; *c; c++)
-			must((unsigned char)*c >= ' ' && *c != 0x7f);
-		must(error.position >= 0 && (size_t)error.position <= strlen(expr));
+			must((unsigned char) *c >= ' ' && *c != 0x7f);
+		must(error.position >= 0 && (size_t) error.position <= strlen(expr));
 	} else {
 		for (int i = 0; i < 4 && cron_next_utc(&spec, after, &next); i++) {
 			must(next > after && next <= CRON_LAST_SECOND);
@@ -52,7 +54,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			after = next;
 		}
 		/* from here on a match is never further away than 40 years */
-		if (!spec.every && after > -INT64_C(1000000000000) && after < CRON_LAST_SECOND - INT64_C(41) * 366 * 86400)
+		if (!spec.every && after > -INT64_C(1000000000000) &&
+		        after < CRON_LAST_SECOND - INT64_C(41) * 366 * 86400)
 			must(cron_next_local(&spec, after, &next) && next - after < INT64_C(41) * 366 * 86400);
 	}
 	free(expr);

@@ -24,7 +24,8 @@
 static int tap_count, tap_failed;
 
 /* A comment line in the output. */
-__attribute__((format(printf, 1, 2), unused)) static void diag(const char *fmt, ...)
+__attribute__((format(printf, 1, 2), unused)) static void
+diag(const char *fmt, ...)
 {
 	va_list ap;
 
@@ -36,8 +37,8 @@ __attribute__((format(printf, 1, 2), unused)) static void diag(const char *fmt, 
 	fflush(stdout);
 }
 
-__attribute__((format(printf, 4, 5), unused)) static bool tap_report(bool held, const char *file, int line,
-								    const char *fmt, ...)
+__attribute__((format(printf, 4, 5), unused)) static bool
+tap_report(bool held, const char *file, int line, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -50,23 +51,26 @@ __attribute__((format(printf, 4, 5), unused)) static bool tap_report(bool held, 
 		tap_failed++;
 		diag("failed at %s:%d", file, line);
 	}
-	fflush(stdout);		/* what was checked is seen even when the next step crashes */
+	fflush(stdout); /* what was checked is seen even when the next step crashes */
 	return held;
 }
 
-static inline bool tap_same(const char *a, const char *b)
+static inline bool
+tap_same(const char *a, const char *b)
 {
 	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
-static inline bool tap_int(long long got, long long want, bool held)
+static inline bool
+tap_int(long long got, long long want, bool held)
 {
 	if (!held)
 		diag("got %lld, want %lld", got, want);
 	return held;
 }
 
-static inline bool tap_str(const char *got, const char *want, bool held)
+static inline bool
+tap_str(const char *got, const char *want, bool held)
 {
 	if (!held)
 		diag("got \"%s\", want \"%s\"", got ? got : "(null)", want ? want : "(null)");
@@ -77,24 +81,30 @@ static inline bool tap_str(const char *got, const char *want, bool held)
 #define ok(cond, ...) tap_report((cond), __FILE__, __LINE__, __VA_ARGS__)
 
 /* is_int(got, want, format, ...): any integer type that fits long long; both are evaluated once. */
-#define is_int(got, want, ...) __extension__({ \
-	long long tap_got = (long long)(got), tap_want = (long long)(want); \
-	tap_int(tap_got, tap_want, tap_report(tap_got == tap_want, __FILE__, __LINE__, __VA_ARGS__)); })
+#define is_int(got, want, ...)                                                                                \
+	__extension__({                                                                                       \
+		long long tap_got = (long long) (got), tap_want = (long long) (want);                         \
+		tap_int(tap_got, tap_want, tap_report(tap_got == tap_want, __FILE__, __LINE__, __VA_ARGS__)); \
+	})
 
 /* is_str(got, want, format, ...): either may be NULL. */
-#define is_str(got, want, ...) __extension__({ \
-	const char *tap_got = (got), *tap_want = (want); \
-	tap_str(tap_got, tap_want, tap_report(tap_same(tap_got, tap_want), __FILE__, __LINE__, __VA_ARGS__)); })
+#define is_str(got, want, ...)                                                                                        \
+	__extension__({                                                                                               \
+		const char *tap_got = (got), *tap_want = (want);                                                      \
+		tap_str(tap_got, tap_want, tap_report(tap_same(tap_got, tap_want), __FILE__, __LINE__, __VA_ARGS__)); \
+	})
 
 /* pass and skip a group that cannot run here, with the reason */
-#define skip(...) do { \
-	printf("ok %d # SKIP ", ++tap_count); \
-	printf(__VA_ARGS__); \
-	putchar('\n'); \
-	fflush(stdout); \
-} while (0)
+#define skip(...)                                     \
+	do {                                          \
+		printf("ok %d # SKIP ", ++tap_count); \
+		printf(__VA_ARGS__);                  \
+		putchar('\n');                        \
+		fflush(stdout);                       \
+	} while (0)
 
-__attribute__((unused)) static int done_testing(void)
+__attribute__((unused)) static int
+done_testing(void)
 {
 	printf("1..%d\n", tap_count);
 	if (tap_failed)

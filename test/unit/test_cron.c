@@ -10,10 +10,12 @@
 #include "src/extension/cron.h"
 #include "tap.h"
 
-static int64_t epoch(const char *text)
+static int64_t
+epoch(const char *text)
 {
 	struct tm tm = {0};
-	int n = sscanf(text, "%d-%d-%d %d:%d:%d", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour, &tm.tm_min, &tm.tm_sec);
+	int n = sscanf(
+	        text, "%d-%d-%d %d:%d:%d", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour, &tm.tm_min, &tm.tm_sec);
 
 	if (n < 3)
 		abort();
@@ -22,10 +24,11 @@ static int64_t epoch(const char *text)
 	return timegm(&tm);
 }
 
-static const char *iso(char *buf, size_t size, int64_t seconds)
+static const char *
+iso(char *buf, size_t size, int64_t seconds)
 {
 	struct tm tm;
-	time_t t = (time_t)seconds;
+	time_t t = (time_t) seconds;
 
 	gmtime_r(&t, &tm);
 	strftime(buf, size, "%Y-%m-%d %H:%M:%S", &tm);
@@ -34,7 +37,8 @@ static const char *iso(char *buf, size_t size, int64_t seconds)
 #define ISO(t) iso((char[32]){0}, 32, (t))
 
 /* The next times, each from the one before: "time, time, ...". */
-static void next_times(const char *expr, const char *after, const char *want)
+static void
+next_times(const char *expr, const char *after, const char *want)
 {
 	CronSpec spec;
 	CronError error;
@@ -48,15 +52,16 @@ static void next_times(const char *expr, const char *after, const char *want)
 	}
 	while (n == 0 || n + 2 < strlen(want)) {
 		if (!cron_next_utc(&spec, t, &t)) {
-			n += (size_t)snprintf(got + n, sizeof(got) - n, "%snever", n ? ", " : "");
+			snprintf(got + n, sizeof(got) - n, "%snever", n ? ", " : "");
 			break;
 		}
-		n += (size_t)snprintf(got + n, sizeof(got) - n, "%s%s", n ? ", " : "", ISO(t));
+		n += (size_t) snprintf(got + n, sizeof(got) - n, "%s%s", n ? ", " : "", ISO(t));
 	}
 	is_str(got, want, "\"%s\" after %s", expr, after);
 }
 
-static void same(const char *a, const char *b)
+static void
+same(const char *a, const char *b)
 {
 	CronSpec spec_a, spec_b;
 	CronError error;
@@ -67,17 +72,19 @@ static void same(const char *a, const char *b)
 }
 
 /* An expression as part of a line of TAP. */
-static const char *shown(char *buf, size_t size, const char *expr)
+static const char *
+shown(char *buf, size_t size, const char *expr)
 {
 	snprintf(buf, size, "%s", expr);
 	for (char *c = buf; *c; c++)
-		if ((unsigned char)*c < ' ')
+		if ((unsigned char) *c < ' ')
 			*c = '?';
 	return buf;
 }
 #define SHOWN(expr) shown((char[400]){0}, 400, (expr))
 
-static void faulty(const char *expr, int position, const char *message)
+static void
+faulty(const char *expr, int position, const char *message)
 {
 	CronSpec spec;
 	CronError error;
@@ -88,30 +95,35 @@ static void faulty(const char *expr, int position, const char *message)
 	is_int(error.position, position, "\"%s\" says where", SHOWN(expr));
 }
 
-static void hints(const char *expr, const char *word)
+static void
+hints(const char *expr, const char *word)
 {
 	CronSpec spec;
 	CronError error;
 
-	if (!ok(!cron_parse(expr, &spec, &error) && strstr(error.hint, word), "the hint for \"%s\" speaks of %s", expr, word))
+	if (!ok(!cron_parse(expr, &spec, &error) && strstr(error.hint, word), "the hint for \"%s\" speaks of %s", expr,
+	            word))
 		diag("hint: %s", error.hint);
 }
 
-static void test_fields(void)
+static void
+test_fields(void)
 {
 	next_times("* * * * *", "2026-01-01 00:00:00", "2026-01-01 00:01:00, 2026-01-01 00:02:00");
 	next_times("* * * * *", "2026-01-01 00:00:59", "2026-01-01 00:01:00");
 	next_times("30 14 * * *", "2026-03-05 14:30:00", "2026-03-06 14:30:00");
 	next_times("30 14 * * *", "2026-03-05 14:29:59", "2026-03-05 14:30:00");
 	next_times("*/20 9-17/4 * * *", "2026-03-05 13:30:00",
-		   "2026-03-05 13:40:00, 2026-03-05 17:00:00, 2026-03-05 17:20:00, 2026-03-05 17:40:00, 2026-03-06 09:00:00");
+	        "2026-03-05 13:40:00, 2026-03-05 17:00:00, 2026-03-05 17:20:00, 2026-03-05 17:40:00, 2026-03-06 "
+	        "09:00:00");
 	next_times("50/5 23 31 12 *", "2026-12-31 23:54:00", "2026-12-31 23:55:00, 2027-12-31 23:50:00");
 	next_times("0 0 1 1 *", "1969-06-01", "1970-01-01 00:00:00, 1971-01-01 00:00:00");
 	next_times("0 12 * * *", "1883-02-28 12:00:00", "1883-03-01 12:00:00");
 
 	/* seconds in front */
 	next_times("*/20 * * * * *", "2026-01-01 23:59:30", "2026-01-01 23:59:40, 2026-01-02 00:00:00");
-	next_times("5,10 30 8 * * mon", "2026-11-24 00:00:00", "2026-11-30 08:30:05, 2026-11-30 08:30:10, 2026-12-07 08:30:05");
+	next_times("5,10 30 8 * * mon", "2026-11-24 00:00:00",
+	        "2026-11-30 08:30:05, 2026-11-30 08:30:10, 2026-12-07 08:30:05");
 	next_times("59 59 23 31 12 ?", "2026-01-01", "2026-12-31 23:59:59");
 
 	same("  1\t2  3 4 5\t ", "1 2 3 4 5");
@@ -129,11 +141,12 @@ static void test_fields(void)
 	same("5-5 0 * * *", "5 0 * * *");
 }
 
-static void test_names(void)
+static void
+test_names(void)
 {
 	same("0 0 1 jan,FEB,Mar,apr,may,jun,jul,aug,sep,oct,nov,dec *", "0 0 1 1-12 *");
 	same("0 0 1 January,february,MARCH,april,may,june,july,august,september,october,november,december *",
-	     "0 0 1 1,2,3,4,5,6,7,8,9,10,11,12 *");
+	        "0 0 1 1,2,3,4,5,6,7,8,9,10,11,12 *");
 	same("0 0 * * sun,MON,Tue,wed,thu,fri,sat", "0 0 * * 0,1,2,3,4,5,6");
 	same("0 0 * * Sunday,monday,tuesday,wednesday,thursday,FRIDAY,saturday", "0 0 * * 0-6");
 	same("0 0 * * mon-fri", "0 0 * * 1-5");
@@ -163,7 +176,8 @@ static void test_names(void)
 	same("0 0 1 12-1 *", "0 0 1 1,12 *");
 }
 
-static void test_days(void)
+static void
+test_days(void)
 {
 	/* last days */
 	next_times("0 0 L * *", "2024-01-31 00:00:00", "2024-02-29 00:00:00, 2024-03-31 00:00:00, 2024-04-30 00:00:00");
@@ -184,7 +198,8 @@ static void test_days(void)
 	next_times("0 0 31W 2,4,6,8 *", "2026-01-01", "2026-08-31 00:00:00");
 	next_times("0 0 29W 2 *", "2026-01-01", "2028-02-29 00:00:00, 2032-02-27 00:00:00");
 	next_times("0 0 1,15W,L-1,LW,$ * *", "2026-05-31 00:00:00",
-		   "2026-06-01 00:00:00, 2026-06-15 00:00:00, 2026-06-29 00:00:00, 2026-06-30 00:00:00, 2026-07-01 00:00:00");
+	        "2026-06-01 00:00:00, 2026-06-15 00:00:00, 2026-06-29 00:00:00, 2026-06-30 00:00:00, 2026-07-01 "
+	        "00:00:00");
 
 	/* days of the week within the month */
 	next_times("0 0 * * fri#2", "2026-11-01", "2026-11-13 00:00:00, 2026-12-11 00:00:00");
@@ -194,12 +209,14 @@ static void test_days(void)
 	same("0 0 * * fridayl", "0 0 * * 5L");
 	same("0 0 * * FRI#2", "0 0 * * 5#2");
 	next_times("0 0 * * mon,fri#2,sunL", "2026-11-01",
-		   "2026-11-02 00:00:00, 2026-11-09 00:00:00, 2026-11-13 00:00:00, 2026-11-16 00:00:00, 2026-11-23 00:00:00, "
-		   "2026-11-29 00:00:00");
+	        "2026-11-02 00:00:00, 2026-11-09 00:00:00, 2026-11-13 00:00:00, 2026-11-16 00:00:00, 2026-11-23 "
+	        "00:00:00, "
+	        "2026-11-29 00:00:00");
 
 	/* both restricted: either one is enough */
-	next_times("0 0 13 * fri", "2026-11-05", "2026-11-06 00:00:00, 2026-11-13 00:00:00, 2026-11-20 00:00:00, "
-		   "2026-11-27 00:00:00, 2026-12-04 00:00:00, 2026-12-11 00:00:00, 2026-12-13 00:00:00");
+	next_times("0 0 13 * fri", "2026-11-05",
+	        "2026-11-06 00:00:00, 2026-11-13 00:00:00, 2026-11-20 00:00:00, "
+	        "2026-11-27 00:00:00, 2026-12-04 00:00:00, 2026-12-11 00:00:00, 2026-12-13 00:00:00");
 	next_times("0 0 13 * *", "2026-11-05", "2026-11-13 00:00:00, 2026-12-13 00:00:00");
 	next_times("0 0 13 * ?", "2026-11-05", "2026-11-13 00:00:00, 2026-12-13 00:00:00");
 	next_times("0 0 */1 * fri", "2026-11-05", "2026-11-06 00:00:00, 2026-11-13 00:00:00");
@@ -209,7 +226,8 @@ static void test_days(void)
 	next_times("0 0 1-31 * fri", "2026-11-05", "2026-11-06 00:00:00, 2026-11-07 00:00:00");
 	next_times("0 0 13 * 0-6", "2026-11-05", "2026-11-06 00:00:00, 2026-11-07 00:00:00");
 	next_times("0 0 */2 * fri", "2026-11-05", "2026-11-06 00:00:00, 2026-11-07 00:00:00, 2026-11-09 00:00:00");
-	next_times("0 0 13 * */2", "2026-11-09", "2026-11-10 00:00:00, 2026-11-12 00:00:00, 2026-11-13 00:00:00, 2026-11-14 00:00:00");
+	next_times("0 0 13 * */2", "2026-11-09",
+	        "2026-11-10 00:00:00, 2026-11-12 00:00:00, 2026-11-13 00:00:00, 2026-11-14 00:00:00");
 	next_times("0 0 *,13 * fri", "2026-11-06", "2026-11-07 00:00:00");
 	/* the month always applies */
 	next_times("0 0 13 3 fri", "2026-11-05", "2027-03-05 00:00:00, 2027-03-12 00:00:00, 2027-03-13 00:00:00");
@@ -219,7 +237,8 @@ static void test_days(void)
 	same("0 0 ?/2 * *", "0 0 */2 * *");
 }
 
-static void test_macros(void)
+static void
+test_macros(void)
 {
 	same("@yearly", "0 0 1 1 *");
 	same("@annually", "0 0 1 1 *");
@@ -240,7 +259,8 @@ static void test_macros(void)
 	next_times("@every 1h", "9999-12-31 22:59:59", "9999-12-31 23:59:59, never");
 }
 
-static void test_limits(void)
+static void
+test_limits(void)
 {
 	CronSpec spec;
 	CronError error;
@@ -265,14 +285,27 @@ static void test_limits(void)
 	ok(!cron_next_local(&spec, 0, &t), "even a spec that admits nothing is answered");
 }
 
-static void test_wildcard_hour(void)
+static void
+test_wildcard_hour(void)
 {
 	static const struct {
 		const char *hour;
 		bool wildcard;
 	} cases[] = {
-		{"*", true}, {"*/2", true}, {"*/23", true}, {"*,5", true}, {"0-23", true}, {"5,*", true}, {"0-11,12-23", true},
-		{"0/1", true}, {"1-3", false}, {"0-22", false}, {"2", false}, {"0-23/2", false}, {"1,3", false}, {"0/2", false},
+	        {"*", true},
+	        {"*/2", true},
+	        {"*/23", true},
+	        {"*,5", true},
+	        {"0-23", true},
+	        {"5,*", true},
+	        {"0-11,12-23", true},
+	        {"0/1", true},
+	        {"1-3", false},
+	        {"0-22", false},
+	        {"2", false},
+	        {"0-23/2", false},
+	        {"1,3", false},
+	        {"0/2", false},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -281,12 +314,13 @@ static void test_wildcard_hour(void)
 		CronError error;
 
 		snprintf(expr, sizeof(expr), "*/15 %s * * *", cases[i].hour);
-		ok(cron_parse(expr, &spec, &error) && spec.hour_wildcard == cases[i].wildcard, "hour %s is %s", cases[i].hour,
-		   cases[i].wildcard ? "a wildcard" : "fixed");
+		ok(cron_parse(expr, &spec, &error) && spec.hour_wildcard == cases[i].wildcard, "hour %s is %s",
+		        cases[i].hour, cases[i].wildcard ? "a wildcard" : "fixed");
 	}
 }
 
-static void test_errors(void)
+static void
+test_errors(void)
 {
 	faulty("", 0, "cron expression is empty");
 	faulty(" \t", 2, "cron expression is empty");
@@ -359,7 +393,8 @@ static void test_errors(void)
 	faulty("0 0 15-L * *", 7, "cron field 3 (day of month): \"L\" is no value, allowed are 1-31");
 	faulty("0 0 $W * *", 5, "cron field 3 (day of month): unexpected \"W\" after \"$\"");
 	faulty("0 0 * * L", 8, "cron field 5 (day of week): \"L\" names no day, allowed are 0-7 and sun-sat before L");
-	faulty("0 0 * * fri,L", 12, "cron field 5 (day of week): \"L\" names no day, allowed are 0-7 and sun-sat before L");
+	faulty("0 0 * * fri,L", 12,
+	        "cron field 5 (day of week): \"L\" names no day, allowed are 0-7 and sun-sat before L");
 	hints("0 0 * * L", "5L");
 	faulty("0 0 * * fri#0", 12, "cron field 5 (day of week): #0 is out of range 1-5");
 	faulty("0 0 * * fri#6", 12, "cron field 5 (day of week): #6 is out of range 1-5");
@@ -371,17 +406,22 @@ static void test_errors(void)
 	faulty("0 0 1#2 * *", 5, "cron field 3 (day of month): unexpected \"#2\" after \"1\"");
 	faulty("0 0 * janL *", 6, "cron field 4 (month): \"janL\" is no value, allowed are 1-12 and jan-dec");
 
-	faulty("0 0 30 2 *", 4, "cron field 3 (day of month): no month admitted by \"2\" has a day \"30\", allowed are 1-31");
+	faulty("0 0 30 2 *", 4,
+	        "cron field 3 (day of month): no month admitted by \"2\" has a day \"30\", allowed are 1-31");
 	faulty("0 0 0 30-31 feb ?", 6,
-	       "cron field 4 (day of month): no month admitted by \"feb\" has a day \"30-31\", allowed are 1-31");
+	        "cron field 4 (day of month): no month admitted by \"feb\" has a day \"30-31\", allowed are 1-31");
 	faulty("0 0 31 2,4,6,9,11 *", 4,
-	       "cron field 3 (day of month): no month admitted by \"2,4,6,9,11\" has a day \"31\", allowed are 1-31");
-	faulty("0 0 31W jun *", 4, "cron field 3 (day of month): no month admitted by \"jun\" has a day \"31W\", allowed are 1-31");
-	faulty("0 0 L-29 2 *", 4, "cron field 3 (day of month): no month admitted by \"2\" has a day \"L-29\", allowed are 1-31");
+	        "cron field 3 (day of month): no month admitted by \"2,4,6,9,11\" has a day \"31\", allowed are 1-31");
+	faulty("0 0 31W jun *", 4,
+	        "cron field 3 (day of month): no month admitted by \"jun\" has a day \"31W\", allowed are 1-31");
+	faulty("0 0 L-29 2 *", 4,
+	        "cron field 3 (day of month): no month admitted by \"2\" has a day \"L-29\", allowed are 1-31");
 
-	faulty("@reboot", 0, "\"@reboot\" is unknown, allowed are @yearly @annually @monthly @weekly @daily @midnight "
-	       "@hourly @every");
-	faulty("  @day", 2, "\"@day\" is unknown, allowed are @yearly @annually @monthly @weekly @daily @midnight @hourly @every");
+	faulty("@reboot", 0,
+	        "\"@reboot\" is unknown, allowed are @yearly @annually @monthly @weekly @daily @midnight "
+	        "@hourly @every");
+	faulty("  @day", 2,
+	        "\"@day\" is unknown, allowed are @yearly @annually @monthly @weekly @daily @midnight @hourly @every");
 	faulty("@daily 5", 7, "unexpected \"5\" after @daily");
 	faulty("@every", 6, "@every needs a duration, 1s-876000h");
 	faulty("@every 0s", 7, "\"0s\" is out of range for @every, 1s-876000h");
@@ -396,15 +436,16 @@ static void test_errors(void)
 	faulty("@every 1d", 7, "\"1d\" is no duration for @every");
 	faulty("@every 1h 30m", 9, "\"1h 30m\" is no duration for @every");
 	faulty("@every 1.5h", 7, "\"1.5h\" is no duration for @every");
-	faulty("@every90s", 0, "\"@every90s\" is unknown, allowed are @yearly @annually @monthly @weekly @daily @midnight "
-	       "@hourly @every");
+	faulty("@every90s", 0,
+	        "\"@every90s\" is unknown, allowed are @yearly @annually @monthly @weekly @daily @midnight "
+	        "@hourly @every");
 
 	/* what is quoted is cut before a multibyte character, and holds no control characters */
 	faulty("\x1b[2J * * * *", 0, "cron field 1 (minute): \"?[2J\" is no value, allowed are 0-59");
 	faulty("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa * * * *", 0,
-	       "cron field 1 (minute): \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa...\" is no value, allowed are 0-59");
+	        "cron field 1 (minute): \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa...\" is no value, allowed are 0-59");
 	faulty("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\u20ac\u20ac\u20ac * * * *", 0,
-	       "cron field 1 (minute): \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa...\" is no value, allowed are 0-59");
+	        "cron field 1 (minute): \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa...\" is no value, allowed are 0-59");
 }
 
 /*
@@ -412,28 +453,31 @@ static void test_errors(void)
  * one date, and asks each list member in turn.
  */
 static const char *const words[2][12] = {
-	{"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"},
-	{"sun", "mon", "tue", "wed", "thu", "fri", "sat"},
+        {"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"},
+        {"sun", "mon", "tue", "wed", "thu", "fri", "sat"},
 };
 
-static int naive_value(const char *text, const char **end, int kind)
+static int
+naive_value(const char *text, const char **end, int kind)
 {
-	for (int set = 0; isalpha((unsigned char)*text) && set < 2; set++)
+	for (int set = 0; isalpha((unsigned char) *text) && set < 2; set++)
 		for (int i = 0; kind == 4 + set && i < 12 && words[set][i]; i++)
 			if (strncasecmp(text, words[set][i], 3) == 0) {
 				*end = text + 3;
 				return set == 0 ? i + 1 : i;
 			}
-	return (int)strtol(text, (char **)end, 10);
+	return (int) strtol(text, (char **) end, 10);
 }
 
-static int naive_distance(int a, int b)
+static int
+naive_distance(int a, int b)
 {
 	return abs(a - b);
 }
 
 /* kind 0..5: second .. day of week; value is what the clock shows; the date is for L, W and #. */
-static bool naive_member(const char *m, int kind, int value, int day, int length, int weekday)
+static bool
+naive_member(const char *m, int kind, int value, int day, int length, int weekday)
 {
 	static const int lows[] = {0, 0, 0, 1, 1, 0}, ends[] = {59, 59, 23, 31, 12, 6};
 	const char *rest = m;
@@ -480,7 +524,7 @@ static bool naive_member(const char *m, int kind, int value, int day, int length
 	/* walk the range as the calendar does */
 	if (kind == 5 && from == 7 && to != 7)
 		from = 0;
-	for (int v = from, n = 0; ; n++) {
+	for (int v = from, n = 0;; n++) {
 		if (n % step == 0 && (v == value || (kind == 5 && v % 7 == value)))
 			return true;
 		if (v == to)
@@ -493,7 +537,8 @@ static bool naive_member(const char *m, int kind, int value, int day, int length
 	}
 }
 
-static bool naive_field(const char *field, int kind, int value, int day, int length, int weekday)
+static bool
+naive_field(const char *field, int kind, int value, int day, int length, int weekday)
 {
 	for (const char *m = field; m; m = strchr(m, ',') ? strchr(m, ',') + 1 : NULL)
 		if (naive_member(m, kind, value, day, length, weekday))
@@ -501,12 +546,14 @@ static bool naive_field(const char *field, int kind, int value, int day, int len
 	return false;
 }
 
-static bool naive_unrestricted(const char *field)
+static bool
+naive_unrestricted(const char *field)
 {
 	return !strcmp(field, "*") || !strcmp(field, "?") || !strcmp(field, "*/1");
 }
 
-static bool naive_day(char f[6][64], const struct tm *tm)
+static bool
+naive_day(char f[6][64], const struct tm *tm)
 {
 	static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 	int year = tm->tm_year + 1900, length = lengths[tm->tm_mon];
@@ -522,7 +569,8 @@ static bool naive_day(char f[6][64], const struct tm *tm)
 }
 
 /* The first matching second after `after` within so many days, or INT64_MIN. */
-static int64_t naive_next(char f[6][64], int64_t after, int days)
+static int64_t
+naive_next(char f[6][64], int64_t after, int days)
 {
 	bool hit[3][60] = {{0}};
 
@@ -531,14 +579,15 @@ static int64_t naive_next(char f[6][64], int64_t after, int days)
 			hit[kind][v] = v < (kind == 2 ? 24 : 60) && naive_field(f[kind], kind, v, 0, 0, 0);
 	for (int64_t t = after + 1, n = 0; n < days; n++) {
 		struct tm tm;
-		time_t clock = (time_t)t;
+		time_t clock = (time_t) t;
 		int64_t midnight;
 
 		gmtime_r(&clock, &tm);
 		midnight = t - tm.tm_hour * 3600 - tm.tm_min * 60 - tm.tm_sec;
 		if (naive_day(f, &tm))
 			for (; t < midnight + 86400; t++)
-				if (hit[2][(t - midnight) / 3600] && hit[1][(t - midnight) / 60 % 60] && hit[0][(t - midnight) % 60])
+				if (hit[2][(t - midnight) / 3600] && hit[1][(t - midnight) / 60 % 60] &&
+				        hit[0][(t - midnight) % 60])
 					return t;
 		t = midnight + 86400;
 	}
@@ -547,39 +596,53 @@ static int64_t naive_next(char f[6][64], int64_t after, int days)
 
 static uint64_t random_state = 20261124;
 
-static int random_below(int n)
+static int
+random_below(int n)
 {
 	random_state = random_state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-	return (int)((random_state >> 33) % (uint64_t)n);
+	return (int) ((random_state >> 33) % (uint64_t) n);
 }
 
-static void random_value(char *out, int kind, int value)
+static void
+random_value(char *out, int kind, int value)
 {
 	int set = kind - 4;
 
 	if (set >= 0 && value - (set == 0) < (set == 0 ? 12 : 7) && random_below(3) == 0) {
 		strcpy(out, words[set][value - (set == 0)]);
 		if (random_below(2))
-			out[0] = (char)toupper((unsigned char)out[0]);
+			out[0] = (char) toupper((unsigned char) out[0]);
 	} else {
 		sprintf(out, random_below(8) ? "%d" : "%02d", value);
 	}
 }
 
-static void random_member(char *out, int kind)
+static void
+random_member(char *out, int kind)
 {
 	static const int lows[] = {0, 0, 0, 1, 1, 0}, highs[] = {59, 59, 23, 31, 12, 7};
-	int low = lows[kind], high = highs[kind], a = low + random_below(high - low + 1), b = low + random_below(high - low + 1);
+	int low = lows[kind], high = highs[kind], a = low + random_below(high - low + 1),
+	    b = low + random_below(high - low + 1);
 	char from[16], to[16];
 
 	random_value(from, kind, a);
 	if (kind == 3 && random_below(4) == 0) {
 		switch (random_below(5)) {
-		case 0: strcpy(out, "L"); return;
-		case 1: strcpy(out, "$"); return;
-		case 2: sprintf(out, "L-%d", random_below(31)); return;
-		case 3: strcpy(out, "LW"); return;
-		default: sprintf(out, "%dW", a); return;
+		case 0:
+			strcpy(out, "L");
+			return;
+		case 1:
+			strcpy(out, "$");
+			return;
+		case 2:
+			sprintf(out, "L-%d", random_below(31));
+			return;
+		case 3:
+			strcpy(out, "LW");
+			return;
+		default:
+			sprintf(out, "%dW", a);
+			return;
 		}
 	}
 	if (kind == 5 && random_below(4) == 0) {
@@ -598,17 +661,32 @@ static void random_member(char *out, int kind)
 	}
 	random_value(to, kind, b);
 	switch (random_below(8)) {
-	case 0: strcpy(out, "*"); return;
-	case 1: sprintf(out, "*/%d", 1 + random_below(high)); return;
-	case 2: sprintf(out, "%s/%d", from, 1 + random_below(high)); return;
-	case 3: sprintf(out, "%s-%s/%d", from, to, 1 + random_below(1 + high / 4)); return;
-	case 4: sprintf(out, "%s-%s", from, to); return;
-	case 5: strcpy(out, kind == 3 || kind == 5 ? "?" : "*"); return;
-	default: strcpy(out, from); return;
+	case 0:
+		strcpy(out, "*");
+		return;
+	case 1:
+		sprintf(out, "*/%d", 1 + random_below(high));
+		return;
+	case 2:
+		sprintf(out, "%s/%d", from, 1 + random_below(high));
+		return;
+	case 3:
+		sprintf(out, "%s-%s/%d", from, to, 1 + random_below(1 + high / 4));
+		return;
+	case 4:
+		sprintf(out, "%s-%s", from, to);
+		return;
+	case 5:
+		strcpy(out, kind == 3 || kind == 5 ? "?" : "*");
+		return;
+	default:
+		strcpy(out, from);
+		return;
 	}
 }
 
-static void random_field(char *out, int kind)
+static void
+random_field(char *out, int kind)
 {
 	int members = random_below(4) ? 1 : 2 + random_below(2);
 
@@ -623,7 +701,8 @@ static void random_field(char *out, int kind)
 	}
 }
 
-static void test_against_naive(int expressions, int times)
+static void
+test_against_naive(int expressions, int times)
 {
 	int wrong = 0, refused = 0, compared = 0, beyond = 0;
 
@@ -637,16 +716,17 @@ static void test_against_naive(int expressions, int times)
 			random_field(f[kind], kind);
 		if (!seconds)
 			strcpy(f[0], "0");
-		if (random_below(8) == 0) {	/* days that few months have, or none */
-			static const char *const days[] = {"29", "30", "31", "30-31", "29W", "30W", "31W", "L-28", "L-29", "L-30"};
+		if (random_below(8) == 0) { /* days that few months have, or none */
+			static const char *const days[] = {
+			        "29", "30", "31", "30-31", "29W", "30W", "31W", "L-28", "L-29", "L-30"};
 			static const char *const months[] = {"2", "feb", "4,6", "sep", "2,11", "1"};
 
 			strcpy(f[3], days[random_below(10)]);
 			strcpy(f[4], months[random_below(6)]);
 			strcpy(f[5], random_below(4) ? "*" : "mon#5");
 		}
-		snprintf(expr, sizeof(expr), "%s%s%s %s %s %s %s", seconds ? f[0] : "", seconds ? " " : "", f[1], f[2], f[3], f[4],
-			 f[5]);
+		snprintf(expr, sizeof(expr), "%s%s%s %s %s %s %s", seconds ? f[0] : "", seconds ? " " : "", f[1], f[2],
+		        f[3], f[4], f[5]);
 		if (!cron_parse(expr, &spec, &error)) {
 			refused++;
 			if (naive_next(f, epoch("2000-01-01"), 146097) != INT64_MIN) {
@@ -656,11 +736,12 @@ static void test_against_naive(int expressions, int times)
 			continue;
 		}
 		for (int n = 0; n < times; n++) {
-			int64_t after = epoch("1960-01-01") + (int64_t)random_below(180 * 366) * 86400 + random_below(86400);
+			int64_t after =
+			        epoch("1960-01-01") + (int64_t) random_below(180 * 366) * 86400 + random_below(86400);
 			int64_t want, got = INT64_MIN;
 
 			if (n > 0 && random_below(2) && cron_next_utc(&spec, after, &got))
-				after = got - random_below(2);		/* at and just before a match */
+				after = got - random_below(2); /* at and just before a match */
 			want = naive_next(f, after, 41 * 366);
 			if (!cron_next_utc(&spec, after, &got))
 				got = INT64_MIN;
@@ -677,7 +758,8 @@ static void test_against_naive(int expressions, int times)
 	ok(refused > 0 && refused < expressions / 10, "some random expressions never match, few");
 }
 
-int main(void)
+int
+main(void)
 {
 	test_fields();
 	test_names();
