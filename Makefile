@@ -109,4 +109,4 @@ help:
 #: make format     clang-format over all C
 #: make clean      remove what was built (make stop first; rm -rf .run removes the data)
 
-.PHONY: programs install-programs deps private start run stop status test bench chaos lint format help
+.PHONY: all install clean programs install-programs deps private start run stop status test bench chaos lint format help
