@@ -19,8 +19,8 @@ finish(struct exchange *x, const struct http_response *response)
 		char ms[32];
 
 		snprintf(ms, sizeof(ms), "%.3f", (double) (clock_boottime_us() - x->started_us) / 1000);
-		log_event(LOG_LEVEL_DEBUG, "request", "method", http_method_name(http_request_method(x->request)), "path",
-				  http_request_path(x->request), "status", LOG_NUM(response->status), "ms", ms, NULL);
+		log_event(LOG_LEVEL_DEBUG, "request", "method", http_method_name(http_request_method(x->request)),
+		        "path", http_request_path(x->request), "status", LOG_NUM(response->status), "ms", ms, NULL);
 	}
 	http_respond(x->request, response);
 	free(x);
@@ -30,8 +30,7 @@ void
 answer_json(struct exchange *x, int status, const char *json, const char *location)
 {
 	struct http_response response = {
-		.status = status, .content_type = "application/json", .body = json, .body_len = strlen(json)
-	};
+	        .status = status, .content_type = "application/json", .body = json, .body_len = strlen(json)};
 
 	if (location) {
 		response.headers[0].name = "Location";
@@ -44,8 +43,7 @@ void
 answer_text(struct exchange *x, int status, const char *text)
 {
 	struct http_response response = {
-		.status = status, .content_type = "text/plain; charset=utf-8", .body = text, .body_len = strlen(text)
-	};
+	        .status = status, .content_type = "text/plain; charset=utf-8", .body = text, .body_len = strlen(text)};
 
 	finish(x, &response);
 }
@@ -61,7 +59,8 @@ answer_empty(struct exchange *x, int status, const char *allow)
 void
 answer_problem(struct exchange *x, const struct problem *problem, const char *allow)
 {
-	static const char fallback[] = "{\"status\":503,\"title\":\"Service Unavailable\",\"detail\":\"out of memory\"}\n";
+	static const char fallback[] =
+	        "{\"status\":503,\"title\":\"Service Unavailable\",\"detail\":\"out of memory\"}\n";
 	struct http_response response = {.status = problem->status, .content_type = PROBLEM_CONTENT_TYPE};
 	char *json = problem_json(problem);
 	int n = 0;
@@ -88,21 +87,17 @@ static const struct {
 	int status;
 	const char *type;
 } meanings[] = {
-	{"JS001", 422, "invalid-field"},
-	{"JS002", 404, "unknown-job"},
-	{"JS003", 409, "conflict"},
-	{"42501", 403, "forbidden"},
-	{"57014", 503, "unavailable"},	/* statement_timeout */
-	{"57P", 503, "unavailable"},	/* shutting down, starting up, idle session ended, database dropped */
-	{"53", 503, "unavailable"},		/* no connections, memory or disk space left */
-	{"08", 503, "unavailable"},
-	{"25006", 503, "unavailable"},	/* a standby */
-	{"40", 503, "unavailable"},		/* deadlock, serialization: nothing was done, try again */
-	{"55P03", 503, "unavailable"},	/* lock_timeout */
-	{"3F000", 503, "not-installed"},	/* no schema jobsched */
-	{"42883", 503, "not-installed"},	/* no such function */
-	{"22", 422, "invalid-field"},	/* a value that the checks let through and a cast did not take */
-	{"54", 422, "too-complex"},		/* nested or large beyond a limit of the server */
+        {"JS001", 422, "invalid-field"}, {"JS002", 404, "unknown-job"}, {"JS003", 409, "conflict"},
+        {"42501", 403, "forbidden"}, {"57014", 503, "unavailable"}, /* statement_timeout */
+        {"57P", 503, "unavailable"}, /* shutting down, starting up, idle session ended, database dropped */
+        {"53", 503, "unavailable"}, /* no connections, memory or disk space left */
+        {"08", 503, "unavailable"}, {"25006", 503, "unavailable"}, /* a standby */
+        {"40", 503, "unavailable"}, /* deadlock, serialization: nothing was done, try again */
+        {"55P03", 503, "unavailable"}, /* lock_timeout */
+        {"3F000", 503, "not-installed"}, /* no schema jobsched */
+        {"42883", 503, "not-installed"}, /* no such function */
+        {"22", 422, "invalid-field"}, /* a value that the checks let through and a cast did not take */
+        {"54", 422, "too-complex"}, /* nested or large beyond a limit of the server */
 };
 
 static void
@@ -114,11 +109,12 @@ describe_failure(const struct exchange *x, const struct db_answer *answer, struc
 		if (strncmp(answer->sqlstate, meanings[i].sqlstate, strlen(meanings[i].sqlstate)) != 0)
 			continue;
 		if (strcmp(meanings[i].type, "not-installed") == 0)
-			problem_set(problem, 503, meanings[i].type, NULL, "the extension jobsched is not installed in this database, or in an "
-						"older version");
+			problem_set(problem, 503, meanings[i].type, NULL,
+			        "the extension jobsched is not installed in this database, or in an "
+			        "older version");
 		else if (meanings[i].status == 503)
-			problem_set(problem, 503, meanings[i].type, NULL, "the database could not do it now and has done nothing: %s",
-						message);
+			problem_set(problem, 503, meanings[i].type, NULL,
+			        "the database could not do it now and has done nothing: %s", message);
 		else
 			problem_set(problem, meanings[i].status, meanings[i].type, answer->field, "%s", message);
 		memcpy(problem->sqlstate, answer->sqlstate, sizeof(problem->sqlstate));
@@ -127,11 +123,12 @@ describe_failure(const struct exchange *x, const struct db_answer *answer, struc
 		return;
 	}
 	/* Not foreseen: people who run it need all of it, clients none. */
-	log_event(LOG_LEVEL_ERROR, "database error", "method", http_method_name(http_request_method(x->request)), "path",
-			  http_request_path(x->request), "sqlstate", answer->sqlstate, "message", message, "detail", answer->detail,
-			  "hint", answer->hint, NULL);
-	problem_set(problem, 500, "internal", NULL, "the database reported an error that is not the request's; it is in the API's "
-				"log");
+	log_event(LOG_LEVEL_ERROR, "database error", "method", http_method_name(http_request_method(x->request)),
+	        "path", http_request_path(x->request), "sqlstate", answer->sqlstate, "message", message, "detail",
+	        answer->detail, "hint", answer->hint, NULL);
+	problem_set(problem, 500, "internal", NULL,
+	        "the database reported an error that is not the request's; it is in the API's "
+	        "log");
 	memcpy(problem->sqlstate, answer->sqlstate, sizeof(problem->sqlstate));
 }
 
@@ -143,11 +140,12 @@ answer_db_problem(struct exchange *x, const struct db_answer *answer)
 	if (answer->outcome == DB_UNAVAILABLE) {
 		problem_set(&problem, 503, "unavailable", NULL, "%s; nothing was done", answer->message);
 	} else if (answer->outcome == DB_UNKNOWN) {
-		problem_set(&problem, 503, "outcome-unknown", NULL, "%s; the request had been sent and may or may not have been done",
-					answer->message);
+		problem_set(&problem, 503, "outcome-unknown", NULL,
+		        "%s; the request had been sent and may or may not have been done", answer->message);
 		if (x->call.statement == DB_SUBMIT)
-			snprintf(problem.hint, sizeof(problem.hint), "The job may have been accepted. Jobs with a unique_key can be submitted "
-					 "again without making a second one.");
+			snprintf(problem.hint, sizeof(problem.hint),
+			        "The job may have been accepted. Jobs with a unique_key can be submitted "
+			        "again without making a second one.");
 	} else {
 		describe_failure(x, answer, &problem);
 	}

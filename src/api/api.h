@@ -10,16 +10,16 @@
 
 struct api {
 	struct db *db;
-	size_t max_body;			/* bytes */
+	size_t max_body; /* bytes */
 };
 
 /* One request on its way: made when it arrives, freed when it is answered. */
 struct exchange {
-	struct db_call call;		/* first: a db_call is its exchange */
+	struct db_call call; /* first: a db_call is its exchange */
 	struct api *api;
 	struct http_request *request;
 	int64_t started_us;
-	char id[37];				/* the uuid in the path, for routes that have one */
+	char id[37]; /* the uuid in the path, for routes that have one */
 };
 
 /* routes.c: find the handler of a request and call it; made for http_options. */

@@ -2,8 +2,8 @@
  * db.c: the queue of calls and the pool of connections.
  *
  * A call's time is divided so that its outcome is nearly always known when the time is over: it may wait for a free
- * connection for 40 % of it, and the server ends the statement by itself after 50 % (statement_timeout).  Only when even
- * that brings no answer is the connection dropped and the outcome unknown.
+ * connection for 40 % of it, and the server ends the statement by itself after 50 % (statement_timeout).  Only when
+ * even that brings no answer is the connection dropped and the outcome unknown.
  *
  * While no connection is up one of them keeps trying, the others follow when it has come through; calls fail at once as
  * soon as an attempt has failed.
@@ -18,8 +18,8 @@
 #include "log.h"
 #include "db_internal.h"
 
-#define WAIT_SHARE		0.4
-#define STATEMENT_SHARE	0.5
+#define WAIT_SHARE 0.4
+#define STATEMENT_SHARE 0.5
 
 int64_t
 db_statement_timeout_us(const struct db *db)
@@ -86,7 +86,7 @@ on_queue_timer(evutil_socket_t fd, short what, void *arg)
 	(void) fd;
 	(void) what;
 	queue_refuse(db, clock_boottime_us() - (int64_t) ((double) db->timeout_us * WAIT_SHARE),
-				 db_is_up(db, NULL) ? "all connections to the database are busy" : "no connection to the database yet");
+	        db_is_up(db, NULL) ? "all connections to the database are busy" : "no connection to the database yet");
 }
 
 static struct db_conn *
@@ -152,8 +152,8 @@ db_conn_ready(struct db_conn *conn)
 	if (!db->announced_up) {
 		const char *host = PQhost(conn->pg);
 
-		log_event(LOG_LEVEL_INFO, "database connected", "host", host, "port", PQport(conn->pg), "dbname", PQdb(conn->pg),
-				  "user", PQuser(conn->pg), NULL);
+		log_event(LOG_LEVEL_INFO, "database connected", "host", host, "port", PQport(conn->pg), "dbname",
+		        PQdb(conn->pg), "user", PQuser(conn->pg), NULL);
 		db->announced_up = true;
 		for (int i = 0; i < db->n_conns; i++) {
 			if (db->conns[i].state == CONN_DOWN)
@@ -192,8 +192,8 @@ db_conn_failed(struct db_conn *conn, const char *reason, bool was_up)
 	remember_reason(db, reason);
 
 	if (count_up(db) > 0) {
-		log_event(LOG_LEVEL_DEBUG, "database connection failed", "number", LOG_NUM(conn->number), "reason", db->reason,
-				  NULL);
+		log_event(LOG_LEVEL_DEBUG, "database connection failed", "number", LOG_NUM(conn->number), "reason",
+		        db->reason, NULL);
 		db_conn_retry_after(conn, backoff_next_us(&conn->backoff, backoff_random()));
 		return;
 	}
@@ -232,8 +232,10 @@ db_new(struct event_base *base, const struct db_options *options, struct error *
 	PQfreemem(problem);
 	if (!parsed) {
 		free(db);
-		error_set(err, "DATABASE_URL cannot be understood (its value is not shown); allowed: postgresql://user:password"
-				  "@host:port/database with percent-encoded parts, or libpq's keyword=value form");
+		error_set(err,
+		        "DATABASE_URL cannot be understood (its value is not shown); allowed: "
+		        "postgresql://user:password"
+		        "@host:port/database with percent-encoded parts, or libpq's keyword=value form");
 		return NULL;
 	}
 	PQconninfoFree(parsed);

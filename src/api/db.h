@@ -1,9 +1,9 @@
 /*
  * db.h: calls of SQL functions, answered later, over a small pool of connections.
  *
- * One thread, nothing blocks: connecting, name look-up and queries all wait in the event loop.  A connection carries one
- * statement at a time; calls wait in one queue for the next free connection, so that statements which can take several
- * calls at once (db_statement.c) find them together there.
+ * One thread, nothing blocks: connecting, name look-up and queries all wait in the event loop.  A connection carries
+ * one statement at a time; calls wait in one queue for the next free connection, so that a statement which takes several
+ * calls at once can find them together there.
  */
 #ifndef JOBSCHED_API_DB_H
 #define JOBSCHED_API_DB_H
@@ -19,20 +19,20 @@ struct event_base;
 struct db;
 
 enum db_statement {
-	DB_SUBMIT,					/* body jsonb -> created, id, job */
-	DB_GET,						/* id uuid -> job */
-	DB_CANCEL,					/* id uuid -> job */
-	DB_HEALTH,					/* -> ready, health */
+	DB_SUBMIT, /* body jsonb -> created, id, job */
+	DB_GET, /* id uuid -> job */
+	DB_CANCEL, /* id uuid -> job */
+	DB_HEALTH, /* -> ready, health */
 	DB_STATEMENTS
 };
 
 #define DB_MAX_COLUMNS 3
 
 enum db_outcome {
-	DB_OK,						/* committed; columns are set */
-	DB_FAILED,					/* the server refused: the error fields are set; nothing was done */
-	DB_UNAVAILABLE,				/* no connection, or no free one in time: nothing was sent; message says why */
-	DB_UNKNOWN					/* sent, but no answer came: it may have been done; message says why */
+	DB_OK, /* committed; columns are set */
+	DB_FAILED, /* the server refused: the error fields are set; nothing was done */
+	DB_UNAVAILABLE, /* no connection, or no free one in time: nothing was sent; message says why */
+	DB_UNKNOWN /* sent, but no answer came: it may have been done; message says why */
 };
 
 /* All pointers are valid during done() only; text is UTF-8, NULL where there is none. */
@@ -43,14 +43,14 @@ struct db_answer {
 	char sqlstate[6];
 	const char *detail;
 	const char *hint;
-	const char *field;			/* PG_DIAG_COLUMN_NAME */
+	const char *field; /* PG_DIAG_COLUMN_NAME */
 };
 
 /* Owned by the caller, usually as part of its own struct; in use from db_call_send() to done(). */
 struct db_call {
 	enum db_statement statement;
-	const char *param;			/* $1 as text, NUL-terminated; must live until done(); NULL when it takes none */
-	void (*done)(struct db_call *call, const struct db_answer *answer);	/* exactly once; may free the call */
+	const char *param; /* $1 as text, NUL-terminated; must live until done(); NULL when it takes none */
+	void (*done)(struct db_call *call, const struct db_answer *answer); /* exactly once; may free the call */
 
 	/* For db.c */
 	int64_t queued_us, deadline_us;
@@ -58,9 +58,9 @@ struct db_call {
 };
 
 struct db_options {
-	const char *conninfo;		/* libpq URL or conninfo; copied */
-	long connections;			/* size of the pool, at least 1 */
-	double timeout;				/* seconds from db_call_send() to done(), at most */
+	const char *conninfo; /* libpq URL or conninfo; copied */
+	long connections; /* size of the pool, at least 1 */
+	double timeout; /* seconds from db_call_send() to done(), at most */
 };
 
 /* Starts to connect; NULL when the conninfo is wrong. */

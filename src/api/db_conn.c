@@ -1,8 +1,8 @@
 /*
  * db_conn.c: one connection to Postgres, from name look-up to answer.
  *
- * A result counts only when the server is ready again: in the extended protocol CommandComplete comes before the commit,
- * so that a connection lost between the two leaves the outcome unknown.
+ * A result counts only when the server is ready again: in the extended protocol CommandComplete comes before the
+ * commit, so that a connection lost between the two leaves the outcome unknown.
  */
 #include <stdio.h>
 #include <string.h>
@@ -11,9 +11,9 @@
 #include "log.h"
 #include "db_internal.h"
 
-#define CONNECT_LIMIT_US	(5 * CLOCK_US_PER_SECOND)
-#define BACKOFF_BASE_US		(CLOCK_US_PER_SECOND / 10)
-#define BACKOFF_MAX_US		(5 * CLOCK_US_PER_SECOND)
+#define CONNECT_LIMIT_US (5 * CLOCK_US_PER_SECOND)
+#define BACKOFF_BASE_US (CLOCK_US_PER_SECOND / 10)
+#define BACKOFF_MAX_US (5 * CLOCK_US_PER_SECOND)
 
 static void advance(struct db_conn *conn);
 static void on_io(evutil_socket_t fd, short what, void *arg);
@@ -37,7 +37,7 @@ static int
 io_wait(struct db_conn *conn, short events)
 {
 	if (conn->io && conn->io_events == events && event_get_fd(conn->io) == PQsocket(conn->pg) &&
-		conn->state > CONN_CONNECTING)
+	        conn->state > CONN_CONNECTING)
 		return 0;
 	if (conn->io)
 		event_free(conn->io);
@@ -56,10 +56,7 @@ give_up(struct db_conn *conn, const char *reason, const char *message)
 	PGresult *result = conn->result;
 	PGconn *pg = conn->pg;
 	bool sent = conn->state == CONN_BUSY;
-	struct db_answer answer = {
-		.outcome = sent ? DB_UNKNOWN : DB_UNAVAILABLE,
-		.message = message
-	};
+	struct db_answer answer = {.outcome = sent ? DB_UNKNOWN : DB_UNAVAILABLE, .message = message};
 
 	event_del(conn->timer);
 	if (conn->io)
@@ -98,22 +95,22 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	(void) fd;
 	(void) what;
 	switch (conn->state) {
-		case CONN_DOWN:
-			db_conn_start(conn);
-			break;
-		case CONN_RESOLVING:
-			fail(conn, "looking up the host name took too long");
-			break;
-		case CONN_CONNECTING:
-		case CONN_SETUP:
-			fail(conn, "connecting took too long");
-			break;
-		case CONN_PREPARING:
-		case CONN_BUSY:
-			give_up(conn, "the server did not answer in time", "the database did not answer in time");
-			break;
-		case CONN_IDLE:
-			break;
+	case CONN_DOWN:
+		db_conn_start(conn);
+		break;
+	case CONN_RESOLVING:
+		fail(conn, "looking up the host name took too long");
+		break;
+	case CONN_CONNECTING:
+	case CONN_SETUP:
+		fail(conn, "connecting took too long");
+		break;
+	case CONN_PREPARING:
+	case CONN_BUSY:
+		give_up(conn, "the server did not answer in time", "the database did not answer in time");
+		break;
+	case CONN_IDLE:
+		break;
 	}
 }
 
@@ -122,7 +119,8 @@ static void
 on_notice(void *arg, const PGresult *result)
 {
 	(void) arg;
-	log_event(LOG_LEVEL_DEBUG, "database notice", "message", PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY), NULL);
+	log_event(LOG_LEVEL_DEBUG, "database notice", "message", PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY),
+	        NULL);
 }
 
 static void
@@ -131,19 +129,19 @@ connect_poll(struct db_conn *conn)
 	char setup[512];
 
 	switch (PQconnectPoll(conn->pg)) {
-		case PGRES_POLLING_READING:
-			if (io_wait(conn, EV_READ) < 0)
-				fail(conn, "out of memory");
-			return;
-		case PGRES_POLLING_WRITING:
-			if (io_wait(conn, EV_WRITE) < 0)
-				fail(conn, "out of memory");
-			return;
-		case PGRES_POLLING_OK:
-			break;
-		default:
-			fail(conn, PQerrorMessage(conn->pg));
-			return;
+	case PGRES_POLLING_READING:
+		if (io_wait(conn, EV_READ) < 0)
+			fail(conn, "out of memory");
+		return;
+	case PGRES_POLLING_WRITING:
+		if (io_wait(conn, EV_WRITE) < 0)
+			fail(conn, "out of memory");
+		return;
+	case PGRES_POLLING_OK:
+		break;
+	default:
+		fail(conn, PQerrorMessage(conn->pg));
+		return;
 	}
 	PQsetNoticeReceiver(conn->pg, on_notice, NULL);
 	conn->state = CONN_SETUP;
@@ -204,7 +202,8 @@ execute(struct db_conn *conn)
 
 	if (conn->prepared[statement]) {
 		conn->state = CONN_BUSY;
-		sent = PQsendQueryPrepared(conn->pg, name, db_statement_params(statement), &conn->call->param, NULL, NULL, 0);
+		sent = PQsendQueryPrepared(
+		        conn->pg, name, db_statement_params(statement), &conn->call->param, NULL, NULL, 0);
 	} else {
 		conn->state = CONN_PREPARING;
 		sent = PQsendPrepare(conn->pg, name, db_statement_sql(statement), 0, NULL);
@@ -267,7 +266,7 @@ complete(struct db_conn *conn)
 	}
 	event_del(conn->timer);
 	conn->call = NULL;
-	db_call_finish(call, &answer);	/* still busy: calls that it sends wait in the queue */
+	db_call_finish(call, &answer); /* still busy: calls that it sends wait in the queue */
 
 	/* A standby that was a primary cannot serve; another connection may lead to the new primary. */
 	if (strcmp(answer.sqlstate, "25006") == 0) {
@@ -287,7 +286,7 @@ collect(struct db_conn *conn, PGresult *result)
 	ExecStatusType status = PQresultStatus(result);
 
 	if (conn->result && PQresultStatus(conn->result) != PGRES_TUPLES_OK &&
-		PQresultStatus(conn->result) != PGRES_COMMAND_OK) {
+	        PQresultStatus(conn->result) != PGRES_COMMAND_OK) {
 		PQclear(result);
 		return;
 	}

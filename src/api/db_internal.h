@@ -14,27 +14,27 @@
 TAILQ_HEAD(db_calls, db_call);
 
 enum conn_state {
-	CONN_DOWN,					/* waits for its timer, or for the pool to be up */
-	CONN_RESOLVING,				/* host names */
-	CONN_CONNECTING,			/* PQconnectPoll */
-	CONN_SETUP,					/* session settings */
+	CONN_DOWN, /* waits for its timer, or for the pool to be up */
+	CONN_RESOLVING, /* host names */
+	CONN_CONNECTING, /* PQconnectPoll */
+	CONN_SETUP, /* session settings */
 	CONN_IDLE,
-	CONN_PREPARING,				/* the statement that `call` needs */
-	CONN_BUSY					/* executing for `call` */
+	CONN_PREPARING, /* the statement that `call` needs */
+	CONN_BUSY /* executing for `call` */
 };
 
 struct db_conn {
 	struct db *db;
-	int number;					/* place in the pool */
+	int number; /* place in the pool */
 	enum conn_state state;
-	PGconn *pg;					/* from CONN_CONNECTING on */
-	struct event *io;			/* on the socket of pg */
-	short io_events;			/* that io waits for */
-	struct event *timer;		/* limit of connecting or of a call, or the wait before the next attempt */
+	PGconn *pg; /* from CONN_CONNECTING on */
+	struct event *io; /* on the socket of pg */
+	short io_events; /* that io waits for */
+	struct event *timer; /* limit of connecting or of a call, or the wait before the next attempt */
 	struct backoff backoff;
-	struct db_resolver *resolver;	/* in CONN_RESOLVING */
-	struct db_call *call;		/* in CONN_PREPARING and CONN_BUSY; NULL when it has been given up */
-	PGresult *result;			/* of the statement under way, kept until the server is ready again */
+	struct db_resolver *resolver; /* in CONN_RESOLVING */
+	struct db_call *call; /* in CONN_PREPARING and CONN_BUSY; NULL when it has been given up */
+	PGresult *result; /* of the statement under way, kept until the server is ready again */
 	bool prepared[DB_STATEMENTS];
 };
 
@@ -44,12 +44,12 @@ struct db {
 	int n_conns;
 	char *conninfo;
 	int64_t timeout_us;
-	struct db_calls queue;		/* not sent yet, oldest first */
-	struct event *queue_timer;	/* for the oldest */
-	bool failed;				/* the last attempt to connect failed and none is up */
-	bool announced_up;			/* what the log has said last */
+	struct db_calls queue; /* not sent yet, oldest first */
+	struct event *queue_timer; /* for the oldest */
+	bool failed; /* the last attempt to connect failed and none is up */
+	bool announced_up; /* what the log has said last */
 	bool closing;
-	char reason[512];			/* why the last attempt or connection failed */
+	char reason[512]; /* why the last attempt or connection failed */
 };
 
 /* db.c: what a connection tells its pool */
@@ -69,15 +69,15 @@ int64_t db_statement_timeout_us(const struct db *db);
 /* db_conn.c */
 
 int db_conn_init(struct db_conn *conn, struct db *db, int number);
-void db_conn_start(struct db_conn *conn);			/* in CONN_DOWN: connect now */
-void db_conn_retry_after(struct db_conn *conn, int64_t delay_us);	/* in CONN_DOWN */
-void db_conn_execute(struct db_conn *conn, struct db_call *call);	/* in CONN_IDLE */
+void db_conn_start(struct db_conn *conn); /* in CONN_DOWN: connect now */
+void db_conn_retry_after(struct db_conn *conn, int64_t delay_us); /* in CONN_DOWN */
+void db_conn_execute(struct db_conn *conn, struct db_call *call); /* in CONN_IDLE */
 void db_conn_close(struct db_conn *conn);
 bool db_conn_is_up(const struct db_conn *conn);
 
 /* db_statement.c */
 
-extern const char db_setup_sql[];	/* one format argument: the statement timeout, long, in milliseconds */
+extern const char db_setup_sql[]; /* one format argument: the statement timeout, long, in milliseconds */
 const char *db_statement_name(enum db_statement statement);
 const char *db_statement_sql(enum db_statement statement);
 int db_statement_params(enum db_statement statement);
@@ -88,13 +88,12 @@ void db_answer_from_result(const PGresult *result, struct db_answer *answer);
 /* db_resolve.c */
 
 /*
- * Makes keywords and values for PQconnectStartParams in which every host name has its address beside it (hostaddr), since
- * libpq would look it up with a call that blocks.  Calls done() once, never from within this function.
+ * Makes keywords and values for PQconnectStartParams in which every host name has its address beside it (hostaddr),
+ * since libpq would look it up with a call that blocks.  Calls done() once, never from within this function.
  */
 struct db_resolver *db_resolve(struct event_base *base, const char *conninfo,
-							   void (*done)(void *arg, const char *const *keywords, const char *const *values,
-											const char *problem),
-							   void *arg);
+        void (*done)(void *arg, const char *const *keywords, const char *const *values, const char *problem),
+        void *arg);
 
 /* Also valid inside done(), after which the keywords are gone. */
 void db_resolver_free(struct db_resolver *resolver);

@@ -1,10 +1,10 @@
 /*
  * db_resolve.c: host names of the database, looked up without blocking.
  *
- * libpq's PQconnectPoll calls getaddrinfo(), which may take half a minute when a name server is away; all requests would
- * wait for it.  So names are resolved here (evdns: /etc/hosts and the name servers of /etc/resolv.conf, read anew each
- * time) and libpq gets hostaddr; host stays, for certificates and .pgpass.  A name with several addresses becomes several
- * entries, which libpq tries in order.
+ * libpq's PQconnectPoll calls getaddrinfo(), which may take half a minute when a name server is away; all requests
+ * would wait for it.  So names are resolved here (evdns: /etc/hosts and the name servers of /etc/resolv.conf, read anew
+ * each time) and libpq gets hostaddr; host stays, for certificates and .pgpass.  A name with several addresses becomes
+ * several entries, which libpq tries in order.
  */
 #include <arpa/inet.h>
 #include <event2/dns.h>
@@ -16,12 +16,12 @@
 
 #include "db_internal.h"
 
-#define MAX_ENTRIES	32
-#define MAX_HOST	256
+#define MAX_ENTRIES 32
+#define MAX_HOST 256
 
 struct entry {
 	char host[MAX_HOST];
-	char addr[INET6_ADDRSTRLEN];	/* empty: libpq needs none (socket directory, numeric) */
+	char addr[INET6_ADDRSTRLEN]; /* empty: libpq needs none (socket directory, numeric) */
 	char port[16];
 };
 
@@ -29,10 +29,10 @@ struct db_resolver {
 	struct event_base *base;
 	struct evdns_base *dns;
 	struct evdns_getaddrinfo_request *request;
-	struct event *later;		/* done() is never called from within db_resolve() */
+	struct event *later; /* done() is never called from within db_resolve() */
 	PQconninfoOption *options;
-	char *hosts, *ports;		/* as configured, comma lists; NULL when hostaddr is given or no host is */
-	int n_hosts, next;			/* position of the next host to look up */
+	char *hosts, *ports; /* as configured, comma lists; NULL when hostaddr is given or no host is */
+	int n_hosts, next; /* position of the next host to look up */
 	struct entry *entries;
 	int n_entries;
 	char problem[512];
@@ -80,7 +80,7 @@ is_name(const char *host)
 	struct in6_addr bytes;
 
 	return *host && *host != '/' && *host != '@' && inet_pton(AF_INET, host, &bytes) != 1 &&
-		inet_pton(AF_INET6, host, &bytes) != 1 && !strchr(host, '%');
+	        inet_pton(AF_INET6, host, &bytes) != 1 && !strchr(host, '%');
 }
 
 static void
@@ -179,7 +179,7 @@ on_addresses(int failed, struct evutil_addrinfo *found, void *arg)
 	list_part(r->ports ? r->ports : "", r->next, true, port, sizeof(port));
 	if (failed)
 		snprintf(r->problem, sizeof(r->problem), "host name \"%.200s\" was not found: %s", host,
-				 evutil_gai_strerror(failed));
+		        evutil_gai_strerror(failed));
 	for (struct evutil_addrinfo *a = failed ? NULL : found; a; a = a->ai_next) {
 		char text[INET6_ADDRSTRLEN];
 		const void *bytes;
@@ -236,7 +236,7 @@ look_up_next(struct db_resolver *r)
 
 struct db_resolver *
 db_resolve(struct event_base *base, const char *conninfo,
-		   void (*done)(void *arg, const char *const *keywords, const char *const *values, const char *problem), void *arg)
+        void (*done)(void *arg, const char *const *keywords, const char *const *values, const char *problem), void *arg)
 {
 	struct db_resolver *r = calloc(1, sizeof(*r));
 	const char *host, *port;
@@ -252,7 +252,8 @@ db_resolve(struct event_base *base, const char *conninfo,
 	if (!r->options || !r->entries || !r->later)
 		goto no_memory;
 
-	host = option(r, "hostaddr", "PGHOSTADDR") || option(r, "service", "PGSERVICE") ? NULL : option(r, "host", "PGHOST");
+	host = option(r, "hostaddr", "PGHOSTADDR") || option(r, "service", "PGSERVICE") ? NULL
+	                                                                                : option(r, "host", "PGHOST");
 	if (host) {
 		port = option(r, "port", NULL);
 		r->hosts = strdup(host);

@@ -10,36 +10,26 @@
  * database's encoding and PGCLIENTENCODING are.
  */
 const char db_setup_sql[] =
-	"SET client_encoding = 'UTF8'; SET statement_timeout = %ld; SET client_min_messages = warning; "
-	"SET search_path = pg_catalog; SET default_transaction_isolation = 'read committed'; SET plan_cache_mode = "
-	"force_generic_plan";
+        "SET client_encoding = 'UTF8'; SET statement_timeout = %ld; SET client_min_messages = warning; "
+        "SET search_path = pg_catalog; SET default_transaction_isolation = 'read committed'; SET plan_cache_mode = "
+        "force_generic_plan";
 
+/* A scheduler that idles in an adopted database has had no job yet: it would start with the first. */
 static const struct {
 	const char *name;
 	const char *sql;
 	int params;
 } statements[DB_STATEMENTS] = {
-	[DB_SUBMIT] = {
-		"submit",
-		"SELECT r->>'created', r->'job'->>'id', r->>'job' FROM jobsched.rest_submit($1::jsonb) AS r",
-		1
-	},
-	[DB_GET] = {
-		"get",
-		"SELECT jobsched.rest_get($1::uuid)",
-		1
-	},
-	[DB_CANCEL] = {
-		"cancel",
-		"SELECT jobsched.rest_cancel($1::uuid)",
-		1
-	},
-	[DB_HEALTH] = {
-		"health",
-		"SELECT r.ready, h || jsonb_build_object('ready', r.ready, 'database', 'connected') FROM jobsched.health() AS h, "
-		"LATERAL (SELECT coalesce(h->>'scheduler' = 'running' AND (h->>'adopted')::boolean, false)) AS r (ready)",
-		0
-	},
+        [DB_SUBMIT] = {"submit",
+                "SELECT r->>'created', r->'job'->>'id', r->>'job' FROM jobsched.rest_submit($1::jsonb) AS r", 1},
+        [DB_GET] = {"get", "SELECT jobsched.rest_get($1::uuid)", 1},
+        [DB_CANCEL] = {"cancel", "SELECT jobsched.rest_cancel($1::uuid)", 1},
+        [DB_HEALTH] = {"health",
+                "SELECT r.ready, h || jsonb_build_object('ready', r.ready, 'database', 'connected') FROM "
+                "jobsched.health() AS h, "
+                "LATERAL (SELECT coalesce((h->>'scheduler' = 'running' OR starts_with(h->>'scheduler', 'idle: ')) AND "
+                "(h->>'adopted')::boolean, false)) AS r (ready)",
+                0},
 };
 
 const char *

@@ -47,12 +47,12 @@ const char *http_request_body(struct http_request *request, size_t *len);
 
 struct http_response {
 	int status;
-	const char *content_type;	/* NULL: no body */
-	const char *body;			/* body_len bytes, copied */
+	const char *content_type; /* NULL: no body */
+	const char *body; /* body_len bytes, copied */
 	size_t body_len;
 	struct {
 		const char *name, *value;
-	} headers[HTTP_MAX_HEADERS];	/* further headers, ended by a NULL name */
+	} headers[HTTP_MAX_HEADERS]; /* further headers, ended by a NULL name */
 };
 
 /*
@@ -63,10 +63,10 @@ void http_respond(struct http_request *request, const struct http_response *resp
 
 struct http_options {
 	struct listen_address address;
-	size_t max_header;			/* bytes of request line and headers */
-	size_t max_body;			/* bytes; up to this the handler decides, far above it the server refuses by itself */
-	long max_connections;		/* at this number new ones wait in the kernel's queue */
-	double read_timeout;		/* seconds in which a request must have arrived whole, and a connection may be idle */
+	size_t max_header; /* bytes of request line and headers */
+	size_t max_body; /* bytes; up to this the handler decides, far above it the server refuses by itself */
+	long max_connections; /* at this number new ones wait in the kernel's queue */
+	double read_timeout; /* seconds in which a request must have arrived whole, and a connection may be idle */
 	void (*handler)(struct http_request *request, void *arg);
 	void *arg;
 };

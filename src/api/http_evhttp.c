@@ -1,13 +1,13 @@
 /*
  * http_evhttp.c: http.h on libevent's evhttp.
  *
- * evhttp reads and writes HTTP; what it leaves out is added here: a limit of connections, a deadline for a whole request
- * (its own timeout starts anew with every byte), an end that waits for the answers, and refusing of requests whose
- * length two parsers could understand differently.
+ * evhttp reads and writes HTTP; what it leaves out is added here: a limit of connections, a deadline for a whole
+ * request (its own timeout starts anew with every byte), an end that waits for the answers, and refusing of requests
+ * whose length two parsers could understand differently.
  *
  * evhttp tells nobody when it closes a connection that sent no request.  So every connection's bufferevent is made here
- * and a reference to it kept: once evhttp has let it go its callbacks are gone too, and the sweep gives up the reference,
- * which closes the socket (BEV_OPT_CLOSE_ON_FREE).
+ * and a reference to it kept: once evhttp has let it go its callbacks are gone too, and the sweep gives up the
+ * reference, which closes the socket (BEV_OPT_CLOSE_ON_FREE).
  */
 #include "http.h"
 
@@ -28,43 +28,43 @@
 #include "clock.h"
 #include "log.h"
 
-#define SWEEP_INTERVAL_US	100000
+#define SWEEP_INTERVAL_US 100000
 
 /* How far above max_body evhttp still reads a body, so that the handler can refuse it politely. */
-#define BODY_SLACK	4
+#define BODY_SLACK 4
 
 enum peer_state {
-	PEER_READING,				/* waits for a request, or for the rest of one */
-	PEER_HANDLING,				/* a handler has the request */
-	PEER_WRITING				/* the answer is under way */
+	PEER_READING, /* waits for a request, or for the rest of one */
+	PEER_HANDLING, /* a handler has the request */
+	PEER_WRITING /* the answer is under way */
 };
 
 struct peer {
 	struct bufferevent *bev;
 	enum peer_state state;
-	int64_t active_us;			/* accepted, answered, or the last answer written (CLOCK_BOOTTIME) */
+	int64_t active_us; /* accepted, answered, or the last answer written (CLOCK_BOOTTIME) */
 };
 
 struct http_request {
 	struct http_server *server;
 	struct evhttp_request *ev;
 	enum http_method method;
-	bool close;					/* the connection ends with the answer */
+	bool close; /* the connection ends with the answer */
 };
 
 struct http_server {
 	struct event_base *base;
 	struct evhttp *evhttp;
-	struct evhttp_bound_socket *bound;	/* NULL once draining */
+	struct evhttp_bound_socket *bound; /* NULL once draining */
 	struct event *sweep;
 	struct http_options options;
-	struct peer **peers;		/* n_peers of max_connections */
+	struct peer **peers; /* n_peers of max_connections */
 	size_t n_peers;
-	struct peer **by_fd;		/* the same by socket, n_by_fd places */
+	struct peer **by_fd; /* the same by socket, n_by_fd places */
 	size_t n_by_fd;
-	size_t in_flight;			/* requests whose answer has not been written whole */
+	size_t in_flight; /* requests whose answer has not been written whole */
 	int port;
-	bool paused;				/* the listener is, for want of connections or of files */
+	bool paused; /* the listener is, for want of connections or of files */
 	void (*drained)(void *arg);
 	void *drained_arg;
 };
@@ -74,14 +74,14 @@ static const struct {
 	enum evhttp_cmd_type cmd;
 	const char *name;
 } methods[] = {
-	{HTTP_METHOD_GET, EVHTTP_REQ_GET, "GET"},
-	{HTTP_METHOD_HEAD, EVHTTP_REQ_HEAD, "HEAD"},
-	{HTTP_METHOD_POST, EVHTTP_REQ_POST, "POST"},
-	{HTTP_METHOD_PUT, EVHTTP_REQ_PUT, "PUT"},
-	{HTTP_METHOD_PATCH, EVHTTP_REQ_PATCH, "PATCH"},
-	{HTTP_METHOD_DELETE, EVHTTP_REQ_DELETE, "DELETE"},
-	{HTTP_METHOD_OPTIONS, EVHTTP_REQ_OPTIONS, "OPTIONS"},
-	{HTTP_METHOD_OTHER, EVHTTP_REQ_TRACE | EVHTTP_REQ_CONNECT, "OTHER"},
+        {HTTP_METHOD_GET, EVHTTP_REQ_GET, "GET"},
+        {HTTP_METHOD_HEAD, EVHTTP_REQ_HEAD, "HEAD"},
+        {HTTP_METHOD_POST, EVHTTP_REQ_POST, "POST"},
+        {HTTP_METHOD_PUT, EVHTTP_REQ_PUT, "PUT"},
+        {HTTP_METHOD_PATCH, EVHTTP_REQ_PATCH, "PATCH"},
+        {HTTP_METHOD_DELETE, EVHTTP_REQ_DELETE, "DELETE"},
+        {HTTP_METHOD_OPTIONS, EVHTTP_REQ_OPTIONS, "OPTIONS"},
+        {HTTP_METHOD_OTHER, EVHTTP_REQ_TRACE | EVHTTP_REQ_CONNECT, "OTHER"},
 };
 
 #define N_METHODS (sizeof(methods) / sizeof(methods[0]))
@@ -171,7 +171,8 @@ sweep_peers(struct http_server *server)
 		if (!alive)
 			peer_free(server, i - 1);
 		else if (peer->state != PEER_HANDLING && peer->active_us < limit && bufferevent_getfd(peer->bev) >= 0)
-			shutdown(bufferevent_getfd(peer->bev), SHUT_RDWR);	/* evhttp sees the end and frees the connection */
+			shutdown(bufferevent_getfd(peer->bev),
+			        SHUT_RDWR); /* evhttp sees the end and frees the connection */
 	}
 }
 
@@ -182,7 +183,7 @@ listener_pause(struct http_server *server, const char *reason)
 		evconnlistener_disable(evhttp_bound_socket_get_listener(server->bound));
 		server->paused = true;
 		log_event(LOG_LEVEL_WARNING, "not accepting connections", "reason", reason, "open",
-				  LOG_NUM(server->n_peers), NULL);
+		        LOG_NUM(server->n_peers), NULL);
 	}
 }
 
@@ -251,7 +252,7 @@ by_fd_grow(struct http_server *server, size_t fd)
 	return true;
 }
 
-/* The peer of a connection: by its socket, whose place is found by a search only when a connection's first request comes. */
+/* The peer of a connection, by its socket; searched for only when its first request comes. */
 static struct peer *
 peer_of(struct http_server *server, struct evhttp_connection *connection)
 {
@@ -351,8 +352,10 @@ respond_malformed(struct http_request *request, const char *detail)
 {
 	char body[256];
 	struct http_response response = {.status = 400, .content_type = "application/problem+json", .body = body};
-	int n = snprintf(body, sizeof(body), "{\"type\":\"urn:jobsched:problem:bad-request\",\"title\":\"Bad Request\","
-					 "\"status\":400,\"detail\":\"%s\"}\n", detail);
+	int n = snprintf(body, sizeof(body),
+	        "{\"type\":\"urn:jobsched:problem:bad-request\",\"title\":\"Bad Request\","
+	        "\"status\":400,\"detail\":\"%s\"}\n",
+	        detail);
 
 	response.body_len = (size_t) n;
 	request->close = true;
@@ -400,11 +403,18 @@ http_respond(struct http_request *request, const struct http_response *response)
 	struct evhttp_request *ev = request->ev;
 	struct evkeyvalq *headers = evhttp_request_get_output_headers(ev);
 	struct evbuffer *buffer = evhttp_request_get_output_buffer(ev);
+	char length[24];
 	struct peer *peer;
 
 	if (response->content_type) {
 		evhttp_add_header(headers, "Content-Type", response->content_type);
-		evbuffer_add(buffer, response->body, response->body_len);
+		if (request->method == HTTP_METHOD_HEAD) {
+			/* evhttp would send the body too. */
+			snprintf(length, sizeof(length), "%zu", response->body_len);
+			evhttp_add_header(headers, "Content-Length", length);
+		} else {
+			evbuffer_add(buffer, response->body, response->body_len);
+		}
 	}
 	for (size_t i = 0; i < HTTP_MAX_HEADERS && response->headers[i].name; i++)
 		evhttp_add_header(headers, response->headers[i].name, response->headers[i].value);
@@ -437,12 +447,13 @@ bind_listener(struct http_server *server, struct error *err)
 	struct evconnlistener *listener;
 	struct listen_address bound = {.len = sizeof(bound.addr)};
 
-	listener = evconnlistener_new_bind(server->base, NULL, NULL, flags, 1024, (const struct sockaddr *) &address->addr,
-									   (int) address->len);
+	listener = evconnlistener_new_bind(
+	        server->base, NULL, NULL, flags, 1024, (const struct sockaddr *) &address->addr, (int) address->len);
 	if (!listener) {
 		char host[64];
 
-		error_set(err, "cannot listen on %s port %d: %s", listen_host(address, host), listen_port(address), strerror(errno));
+		error_set(err, "cannot listen on %s port %d: %s", listen_host(address, host), listen_port(address),
+		        strerror(errno));
 		return NULL;
 	}
 	if (getsockname(evconnlistener_get_fd(listener), (struct sockaddr *) &bound.addr, &bound.len) == 0)

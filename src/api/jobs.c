@@ -48,7 +48,8 @@ jobs_post(struct exchange *x)
 	size_t len;
 
 	if (type && !is_json_type(type)) {
-		problem_set(&problem, 415, "unsupported-media-type", NULL, "Content-Type is \"%.100s\"; allowed: application/json", type);
+		problem_set(&problem, 415, "unsupported-media-type", NULL,
+		        "Content-Type is \"%.100s\"; allowed: application/json", type);
 		answer_problem(x, &problem, NULL);
 		return;
 	}
@@ -56,7 +57,8 @@ jobs_post(struct exchange *x)
 	if (!body)
 		problem_set(&problem, 503, "unavailable", NULL, "out of memory");
 	else if (len > x->api->max_body)
-		problem_set(&problem, 413, "too-large", NULL, "the body has %zu bytes; allowed: up to %zu", len, x->api->max_body);
+		problem_set(&problem, 413, "too-large", NULL, "the body has %zu bytes; allowed: up to %zu", len,
+		        x->api->max_body);
 	else if (jobspec_check(body, len, &problem) == 0) {
 		x->call.statement = DB_SUBMIT;
 		x->call.param = body;

@@ -3,6 +3,7 @@
  */
 #include "jobspec.h"
 
+#include <ctype.h>
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -12,7 +13,7 @@
 /* Kinds of JSON values, as bits. */
 enum {
 	KIND_STRING = 1,
-	KIND_INTEGER = 2,			/* of 32 bits */
+	KIND_INTEGER = 2, /* of 32 bits */
 	KIND_NUMBER = 4,
 	KIND_OBJECT = 8,
 	KIND_ARRAY = 16
@@ -22,34 +23,62 @@ enum {
 enum {
 	FIELD_REQUIRED = 1,
 	FIELD_NOT_NULL = 2,
-	FIELD_ONLY_ONCE = 4,		/* required with frequency "once", forbidden with "cron" */
-	FIELD_ONLY_CRON = 8			/* the other way round */
+	FIELD_ONLY_ONCE = 4, /* required with frequency "once", forbidden with "cron" */
+	FIELD_ONLY_CRON = 8 /* the other way round */
 };
+
+/* RFC 3339, 5.6: "0" stands for a digit; 't', 'z' and a blank for 'T' are allowed there too.  Ranges are for SQL. */
+static bool
+is_rfc3339(const char *text)
+{
+	for (const char *form = "0000-00-00T00:00:00"; *form; form++, text++) {
+		bool fits = *form == '0' ? isdigit((unsigned char) *text)
+		        : *form == 'T'   ? *text && strchr("Tt ", *text)
+		                         : *text == *form;
+
+		if (!fits)
+			return false;
+	}
+	if (*text == '.') {
+		size_t digits = strspn(text + 1, "0123456789");
+
+		if (digits == 0)
+			return false;
+		text += 1 + digits;
+	}
+	if (*text == 'Z' || *text == 'z')
+		return text[1] == '\0';
+	return (*text == '+' || *text == '-') && isdigit((unsigned char) text[1]) && isdigit((unsigned char) text[2]) &&
+	        text[3] == ':' && isdigit((unsigned char) text[4]) && isdigit((unsigned char) text[5]) &&
+	        text[6] == '\0';
+}
 
 static const struct field {
 	const char *name;
 	unsigned kinds;
 	unsigned flags;
 	const char *allowed;
+	bool (*form)(const char *text); /* of a string, when not every string will do */
 } fields[] = {
-	{"name", KIND_STRING, FIELD_REQUIRED, "a string, the task's name"},
-	{"payload", KIND_OBJECT | KIND_ARRAY | KIND_STRING, FIELD_NOT_NULL, "an object, an array or a string"},
-	{"frequency", KIND_STRING, FIELD_REQUIRED, "\"once\" or \"cron\""},
-	{"next_run_time", KIND_NUMBER | KIND_STRING, FIELD_ONLY_ONCE,
-		"a number of seconds since 1970, or a string with an RFC 3339 time such as \"2026-11-24T21:30:00Z\""},
-	{"cron", KIND_STRING, FIELD_ONLY_CRON, "a string with a cron expression such as \"*/5 * * * *\""},
-	{"time_zone", KIND_STRING, 0, "a string with a time zone's name such as \"Europe/Berlin\""},
-	{"max_retries", KIND_INTEGER, 0, "an integer"},
-	{"queue", KIND_STRING, 0, "a string, the queue's name"},
-	{"priority", KIND_INTEGER, 0, "an integer"},
-	{"timeout", KIND_NUMBER, 0, "a number of seconds"},
-	{"unique_key", KIND_STRING, 0, "a string"},
+        {"name", KIND_STRING, FIELD_REQUIRED, "a string, the task's name", NULL},
+        {"payload", KIND_OBJECT | KIND_ARRAY | KIND_STRING, FIELD_NOT_NULL, "an object, an array or a string", NULL},
+        {"frequency", KIND_STRING, FIELD_REQUIRED, "\"once\" or \"cron\"", NULL},
+        {"next_run_time", KIND_NUMBER | KIND_STRING, FIELD_ONLY_ONCE,
+                "a number of seconds since 1970, or a string with an RFC 3339 time such as \"2026-11-24T21:30:00Z\"",
+                is_rfc3339},
+        {"cron", KIND_STRING, FIELD_ONLY_CRON, "a string with a cron expression such as \"*/5 * * * *\"", NULL},
+        {"time_zone", KIND_STRING, 0, "a string with a time zone's name such as \"Europe/Berlin\"", NULL},
+        {"max_retries", KIND_INTEGER, 0, "an integer", NULL},
+        {"queue", KIND_STRING, 0, "a string, the queue's name", NULL},
+        {"priority", KIND_INTEGER, 0, "an integer", NULL},
+        {"timeout", KIND_NUMBER, 0, "a number of seconds", NULL},
+        {"unique_key", KIND_STRING, 0, "a string", NULL},
 };
 
 #define N_FIELDS (sizeof(fields) / sizeof(fields[0]))
 
 static const char all_fields[] =
-	"name, payload, frequency, next_run_time, cron, time_zone, max_retries, queue, priority, timeout, unique_key";
+        "name, payload, frequency, next_run_time, cron, time_zone, max_retries, queue, priority, timeout, unique_key";
 
 /* A body, and whether its integers were read as reals because one of them has more than 64 bits. */
 struct document {
@@ -70,9 +99,10 @@ is_integer32(const struct document *doc, const json_t *value)
 static bool
 is_kind(const struct document *doc, const json_t *value, unsigned kinds)
 {
-	return ((kinds & KIND_STRING) && json_is_string(value)) || ((kinds & KIND_INTEGER) && is_integer32(doc, value)) ||
-		((kinds & KIND_NUMBER) && json_is_number(value)) || ((kinds & KIND_OBJECT) && json_is_object(value)) ||
-		((kinds & KIND_ARRAY) && json_is_array(value));
+	return ((kinds & KIND_STRING) && json_is_string(value)) ||
+	        ((kinds & KIND_INTEGER) && is_integer32(doc, value)) ||
+	        ((kinds & KIND_NUMBER) && json_is_number(value)) || ((kinds & KIND_OBJECT) && json_is_object(value)) ||
+	        ((kinds & KIND_ARRAY) && json_is_array(value));
 }
 
 static const struct field *
@@ -98,8 +128,12 @@ show(const json_t *value, char *out, size_t size)
 		text[n] = '\0';
 		snprintf(out, size, "%s", text);
 	} else {
-		snprintf(out, size, "%s of %zu bytes", json_is_string(value) ? "a string" : json_is_array(value) ? "an array"
-				 : json_is_object(value) ? "an object" : "a number", n);
+		snprintf(out, size, "%s of %zu bytes",
+		        json_is_string(value)           ? "a string"
+		                : json_is_array(value)  ? "an array"
+		                : json_is_object(value) ? "an object"
+		                                        : "a number",
+		        n);
 	}
 }
 
@@ -110,7 +144,7 @@ bad_field(struct problem *problem, const struct field *field, const json_t *valu
 
 	show(value, shown, sizeof(shown));
 	return problem_set(problem, 422, "invalid-field", field->name, "%s is %s; allowed: %s", field->name, shown,
-					   field->allowed);
+	        field->allowed);
 }
 
 static int
@@ -132,24 +166,29 @@ read_json(const char *body, size_t len, struct document *doc, struct problem *pr
 		return 0;
 
 	switch (json_error_code(&error)) {
-		case json_error_null_character:
-		case json_error_null_byte_in_key:
-			return problem_set(problem, 422, "nul-character", NULL, "line %d, column %d: \\u0000 cannot be stored in a JSON value "
-							   "of the database; allowed: any other character", error.line, error.column);
-		case json_error_duplicate_key:
-			return problem_set(problem, 400, "not-json", NULL, "line %d, column %d: %s; allowed: each key once in an object",
-							   error.line, error.column, error.text);
-		case json_error_stack_overflow:
-			return problem_set(problem, 400, "not-json", NULL, "the JSON is nested too deeply; allowed: up to %d levels",
-							   JSON_PARSER_MAX_DEPTH);
-		case json_error_numeric_overflow:
-			return problem_set(problem, 422, "number-too-large", NULL, "line %d, column %d: a number is too large; allowed: up to "
-							   "1.79e308 in absolute value", error.line, error.column);
-		case json_error_out_of_memory:
-			return problem_set(problem, 503, "unavailable", NULL, "out of memory");
-		default:
-			return problem_set(problem, 400, "not-json", NULL, "the body is not JSON: line %d, column %d: %s", error.line,
-							   error.column, error.text);
+	case json_error_null_character:
+	case json_error_null_byte_in_key:
+		return problem_set(problem, 422, "nul-character", NULL,
+		        "line %d, column %d: \\u0000 cannot be stored in a JSON value "
+		        "of the database; allowed: any other character",
+		        error.line, error.column);
+	case json_error_duplicate_key:
+		return problem_set(problem, 400, "not-json", NULL,
+		        "line %d, column %d: %s; allowed: each key once in an object", error.line, error.column,
+		        error.text);
+	case json_error_stack_overflow:
+		return problem_set(problem, 400, "not-json", NULL,
+		        "the JSON is nested too deeply; allowed: up to %d levels", JSON_PARSER_MAX_DEPTH);
+	case json_error_numeric_overflow:
+		return problem_set(problem, 422, "number-too-large", NULL,
+		        "line %d, column %d: a number is too large; allowed: up to "
+		        "1.79e308 in absolute value",
+		        error.line, error.column);
+	case json_error_out_of_memory:
+		return problem_set(problem, 503, "unavailable", NULL, "out of memory");
+	default:
+		return problem_set(problem, 400, "not-json", NULL, "the body is not JSON: line %d, column %d: %s",
+		        error.line, error.column, error.text);
 	}
 }
 
@@ -159,14 +198,17 @@ check_known(const struct document *doc, struct problem *problem)
 	const char *name;
 	json_t *value;
 
-	json_object_foreach(doc->root, name, value) {
+	json_object_foreach(doc->root, name, value)
+	{
 		const struct field *field = find_field(name);
 
 		if (!field)
-			return problem_set(problem, 422, "unknown-field", name, "unknown field \"%.60s\"; allowed: %s", name, all_fields);
+			return problem_set(problem, 422, "unknown-field", name, "unknown field \"%.60s\"; allowed: %s",
+			        name, all_fields);
 		if (json_is_null(value) && !(field->flags & (FIELD_REQUIRED | FIELD_NOT_NULL)))
 			continue;
-		if (!is_kind(doc, value, field->kinds))
+		if (!is_kind(doc, value, field->kinds) ||
+		        (field->form && json_is_string(value) && !field->form(json_string_value(value))))
 			return bad_field(problem, field, value);
 	}
 	return 0;
@@ -188,8 +230,8 @@ check_complete(const json_t *root, struct problem *problem)
 
 	for (size_t i = 0; i < N_FIELDS; i++) {
 		if ((fields[i].flags & FIELD_REQUIRED) && !json_object_get(root, fields[i].name))
-			return problem_set(problem, 422, "missing-field", fields[i].name, "%s is missing; allowed: %s", fields[i].name,
-							   fields[i].allowed);
+			return problem_set(problem, 422, "missing-field", fields[i].name, "%s is missing; allowed: %s",
+			        fields[i].name, fields[i].allowed);
 	}
 	once = strcmp(frequency, "once") == 0;
 	if (!once && strcmp(frequency, "cron") != 0)
@@ -201,12 +243,12 @@ check_complete(const json_t *root, struct problem *problem)
 
 		if ((fields[i].flags & needed) && !is_given(root, fields[i].name))
 			return problem_set(problem, 422, "missing-field", fields[i].name,
-							   "%s is missing, which frequency \"%s\" needs; allowed: %s", fields[i].name, frequency,
-							   fields[i].allowed);
+			        "%s is missing, which frequency \"%s\" needs; allowed: %s", fields[i].name, frequency,
+			        fields[i].allowed);
 		if ((fields[i].flags & forbidden) && is_given(root, fields[i].name))
 			return problem_set(problem, 422, "invalid-field", fields[i].name,
-							   "%s is given with frequency \"%s\"; allowed: only with frequency \"%s\"", fields[i].name,
-							   frequency, once ? "cron" : "once");
+			        "%s is given with frequency \"%s\"; allowed: only with frequency \"%s\"",
+			        fields[i].name, frequency, once ? "cron" : "once");
 	}
 	return 0;
 }

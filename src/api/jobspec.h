@@ -9,8 +9,8 @@
 #include "problem.h"
 
 /*
- * body: NUL-terminated after len bytes.  0 when it is JSON, an object, and its fields are known, there, and of the right
- * types; else -1 with *problem filled (400 or 422).  Ranges and meanings are the SQL function's business.
+ * body: NUL-terminated after len bytes.  0 when it is JSON, an object, and its fields are known, there, and of the
+ * right types; else -1 with *problem filled (400 or 422).  Ranges and meanings are the SQL function's business.
  */
 int jobspec_check(const char *body, size_t len, struct problem *problem);
 

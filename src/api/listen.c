@@ -9,7 +9,7 @@
 #include <string.h>
 
 static const char allowed[] =
-	"host:port with a numeric loopback address, such as 127.0.0.1:8000, [::1]:8000 or localhost:8000";
+        "host:port with a numeric loopback address, such as 127.0.0.1:8000, [::1]:8000 or localhost:8000";
 
 static int
 parse_port(const char *text)
@@ -71,8 +71,10 @@ listen_parse(const char *text, struct listen_address *out, struct error *err)
 		return error_set(err, "API_LISTEN host is \"%s\"; allowed: %s", host, allowed);
 	}
 	if (!is_loopback(out))
-		return error_set(err, "API_LISTEN is \"%s\" port %d, not a loopback address; allowed: %s, since the API does not "
-						 "ask its callers who they are", host, port, allowed);
+		return error_set(err,
+		        "API_LISTEN is \"%s\" port %d, not a loopback address; allowed: %s, since the API does not "
+		        "ask its callers who they are",
+		        host, port, allowed);
 	return 0;
 }
 
@@ -80,8 +82,8 @@ char *
 listen_host(const struct listen_address *address, char *out)
 {
 	const void *bytes = address->addr.ss_family == AF_INET
-		? (const void *) &((const struct sockaddr_in *) &address->addr)->sin_addr
-		: (const void *) &((const struct sockaddr_in6 *) &address->addr)->sin6_addr;
+	        ? (const void *) &((const struct sockaddr_in *) &address->addr)->sin_addr
+	        : (const void *) &((const struct sockaddr_in6 *) &address->addr)->sin6_addr;
 
 	if (!inet_ntop(address->addr.ss_family, bytes, out, 64))
 		out[0] = '\0';
@@ -92,5 +94,5 @@ int
 listen_port(const struct listen_address *address)
 {
 	return ntohs(address->addr.ss_family == AF_INET ? ((const struct sockaddr_in *) &address->addr)->sin_port
-				 : ((const struct sockaddr_in6 *) &address->addr)->sin6_port);
+	                                                : ((const struct sockaddr_in6 *) &address->addr)->sin6_port);
 }

@@ -22,9 +22,9 @@
 #define JOBSCHED_VERSION "1.0"
 #endif
 
-#define PROGRAM		"jobsched-api"
-#define MAX_HEADER	16384		/* bytes of request line and headers */
-#define OTHER_FILES	32			/* descriptors beside those of clients and database */
+#define PROGRAM "jobsched-api"
+#define MAX_HEADER 16384 /* bytes of request line and headers */
+#define OTHER_FILES 32 /* descriptors beside those of clients and database */
 
 struct settings {
 	char *listen;
@@ -40,27 +40,71 @@ struct settings {
 };
 
 static const struct config_item items[] = {
-	{.name = "API_LISTEN", .type = CONFIG_TEXT, .def = "127.0.0.1:8000", .offset = offsetof(struct settings, listen),
-		.help = "address and port to listen on, loopback only; port 0: any free one"},
-	{.name = "DATABASE_URL", .type = CONFIG_TEXT, .def = "postgresql+psycopg2://app:app@localhost:5432/jobs", .secret = true,
-		.offset = offsetof(struct settings, database_url), .help = "libpq URL or keyword=value list"},
-	{.name = "API_DB_CONNECTIONS", .type = CONFIG_INT, .def = "4", .min = 1, .max = 64,
-		.offset = offsetof(struct settings, db_connections), .help = "connections to the database"},
-	{.name = "API_REQUEST_TIMEOUT", .type = CONFIG_SECONDS, .def = "10", .min = 0.1, .max = 300,
-		.offset = offsetof(struct settings, request_timeout), .help = "seconds in which a request is answered"},
-	{.name = "API_READ_TIMEOUT", .type = CONFIG_SECONDS, .def = "30", .min = 1, .max = 3600,
-		.offset = offsetof(struct settings, read_timeout),
-		.help = "seconds in which a request must have arrived whole; also how long a connection may be idle"},
-	{.name = "API_MAX_CONNECTIONS", .type = CONFIG_INT, .def = "1024", .min = 1, .max = 65536,
-		.offset = offsetof(struct settings, max_connections), .help = "clients connected at once; more wait to be accepted"},
-	{.name = "API_MAX_BODY", .type = CONFIG_INT, .def = "1048576", .min = 1024, .max = 67108864,
-		.offset = offsetof(struct settings, max_body), .help = "bytes of a request's body"},
-	{.name = "SHUTDOWN_TIMEOUT", .type = CONFIG_SECONDS, .def = "30", .min = 0, .max = 3600,
-		.offset = offsetof(struct settings, shutdown_timeout), .help = "seconds that SIGTERM leaves to open requests"},
-	{.name = "LOG_LEVEL", .type = CONFIG_CHOICE, .def = "INFO", .choices = "DEBUG|INFO|WARNING|WARN|ERROR",
-		.offset = offsetof(struct settings, log_level), .help = "least level that is logged; DEBUG logs every request"},
-	{.name = "LOG_FORMAT", .type = CONFIG_CHOICE, .def = "text", .choices = "text|json",
-		.offset = offsetof(struct settings, log_format), .help = "form of log lines on standard error"},
+        {.name = "API_LISTEN",
+                .type = CONFIG_TEXT,
+                .def = "127.0.0.1:8000",
+                .offset = offsetof(struct settings, listen),
+                .help = "address and port to listen on, loopback only; port 0: any free one"},
+        {.name = "DATABASE_URL",
+                .type = CONFIG_TEXT,
+                .def = "postgresql+psycopg2://app:app@localhost:5432/jobs",
+                .secret = true,
+                .offset = offsetof(struct settings, database_url),
+                .help = "libpq URL or keyword=value list"},
+        {.name = "API_DB_CONNECTIONS",
+                .type = CONFIG_INT,
+                .def = "4",
+                .min = 1,
+                .max = 64,
+                .offset = offsetof(struct settings, db_connections),
+                .help = "connections to the database"},
+        {.name = "API_REQUEST_TIMEOUT",
+                .type = CONFIG_SECONDS,
+                .def = "10",
+                .min = 0.1,
+                .max = 300,
+                .offset = offsetof(struct settings, request_timeout),
+                .help = "seconds in which a request is answered"},
+        {.name = "API_READ_TIMEOUT",
+                .type = CONFIG_SECONDS,
+                .def = "30",
+                .min = 1,
+                .max = 3600,
+                .offset = offsetof(struct settings, read_timeout),
+                .help = "seconds in which a request must have arrived whole; also how long a connection may be idle"},
+        {.name = "API_MAX_CONNECTIONS",
+                .type = CONFIG_INT,
+                .def = "1024",
+                .min = 1,
+                .max = 65536,
+                .offset = offsetof(struct settings, max_connections),
+                .help = "clients connected at once; more wait to be accepted"},
+        {.name = "API_MAX_BODY",
+                .type = CONFIG_INT,
+                .def = "1048576",
+                .min = 1024,
+                .max = 67108864,
+                .offset = offsetof(struct settings, max_body),
+                .help = "bytes of a request's body"},
+        {.name = "SHUTDOWN_TIMEOUT",
+                .type = CONFIG_SECONDS,
+                .def = "30",
+                .min = 0,
+                .max = 3600,
+                .offset = offsetof(struct settings, shutdown_timeout),
+                .help = "seconds that SIGTERM leaves to open requests"},
+        {.name = "LOG_LEVEL",
+                .type = CONFIG_CHOICE,
+                .def = "INFO",
+                .choices = "DEBUG|INFO|WARNING|WARN|ERROR",
+                .offset = offsetof(struct settings, log_level),
+                .help = "least level that is logged; DEBUG logs every request"},
+        {.name = "LOG_FORMAT",
+                .type = CONFIG_CHOICE,
+                .def = "text",
+                .choices = "text|json",
+                .offset = offsetof(struct settings, log_format),
+                .help = "form of log lines on standard error"},
 };
 
 #define N_ITEMS (sizeof(items) / sizeof(items[0]))
@@ -78,22 +122,24 @@ static void
 usage(FILE *out)
 {
 	fprintf(out,
-			"Usage: " PROGRAM " [OPTION]\n"
-			"The REST interface of jobsched: turns HTTP requests into calls of its SQL functions.\n\n"
-			"  --check-config   print the settings that would be used, secrets masked, and exit\n"
-			"  --help           print this and exit\n"
-			"  --version        print the version and exit\n\n"
-			"Settings are read from the environment, then from .env in the working directory:\n\n");
+	        "Usage: " PROGRAM " [OPTION]\n"
+	        "The REST interface of jobsched: turns HTTP requests into calls of its SQL functions.\n\n"
+	        "  --check-config   print the settings that would be used, secrets masked, and exit\n"
+	        "  --help           print this and exit\n"
+	        "  --version        print the version and exit\n\n"
+	        "Settings are read from the environment, then from .env in the working directory:\n\n");
 	config_help(items, N_ITEMS, out);
-	fprintf(out, "\nSIGTERM and SIGINT: answer what has arrived, then exit 0; a second one exits at once.\n"
-			"Exit codes: 0 ended as asked, 1 cannot start or run, 2 wrong usage or settings.\n");
+	fprintf(out,
+	        "\nSIGTERM and SIGINT: answer what has arrived, then exit 0; a second one exits at once.\n"
+	        "Exit codes: 0 ended as asked, 1 cannot start or run, 2 wrong usage or settings.\n");
 }
 
 /* What libevent has to say: name servers without answer and the like. */
 static void
 on_event_log(int severity, const char *message)
 {
-	log_event(severity >= EVENT_LOG_WARN ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG, "libevent", "message", message, NULL);
+	log_event(
+	        severity >= EVENT_LOG_WARN ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG, "libevent", "message", message, NULL);
 }
 
 static void
@@ -119,10 +165,8 @@ static void
 on_stop(evutil_socket_t signo, short what, void *arg)
 {
 	struct program *program = arg;
-	struct timeval limit = {
-		(time_t) program->shutdown_timeout,
-		(suseconds_t) ((program->shutdown_timeout - (double) (time_t) program->shutdown_timeout) * 1e6)
-	};
+	struct timeval limit = {(time_t) program->shutdown_timeout,
+	        (suseconds_t) ((program->shutdown_timeout - (double) (time_t) program->shutdown_timeout) * 1e6)};
 
 	(void) what;
 	if (program->stopping) {
@@ -153,8 +197,8 @@ allow_files(long clients, long db_connections)
 		long room = (long) limit.rlim_cur - db_connections - OTHER_FILES;
 
 		room = room < 1 ? 1 : room;
-		log_event(LOG_LEVEL_WARNING, "fewer connections than API_MAX_CONNECTIONS", "open_files", LOG_NUM(limit.rlim_cur),
-				  "connections", LOG_NUM(room), NULL);
+		log_event(LOG_LEVEL_WARNING, "fewer connections than API_MAX_CONNECTIONS", "open_files",
+		        LOG_NUM(limit.rlim_cur), "connections", LOG_NUM(room), NULL);
 		return room;
 	}
 	return clients;
@@ -165,14 +209,12 @@ run(const struct settings *settings, const struct listen_address *address)
 {
 	struct program program = {.shutdown_timeout = settings->shutdown_timeout};
 	struct api api = {.max_body = (size_t) settings->max_body};
-	struct http_options http = {
-		.address = *address,
-		.max_header = MAX_HEADER,
-		.max_body = (size_t) settings->max_body,
-		.read_timeout = settings->read_timeout,
-		.handler = route_request,
-		.arg = &api
-	};
+	struct http_options http = {.address = *address,
+	        .max_header = MAX_HEADER,
+	        .max_body = (size_t) settings->max_body,
+	        .read_timeout = settings->read_timeout,
+	        .handler = route_request,
+	        .arg = &api};
 	char *url = config_database_url(settings->database_url);
 	struct db_options db = {url, settings->db_connections, settings->request_timeout};
 	struct error err = {"out of memory"};
@@ -204,7 +246,7 @@ run(const struct settings *settings, const struct listen_address *address)
 	if (!program.http)
 		goto out;
 	log_event(LOG_LEVEL_INFO, "listening", "host", listen_host(address, host), "port",
-			  LOG_NUM(http_server_port(program.http)), NULL);
+	        LOG_NUM(http_server_port(program.http)), NULL);
 
 	event_base_dispatch(program.base);
 	rc = 0;
@@ -234,28 +276,24 @@ out:
 static int
 parse_options(int argc, char **argv, bool *check_config)
 {
-	static const struct option options[] = {
-		{"help", no_argument, NULL, 'h'},
-		{"version", no_argument, NULL, 'V'},
-		{"check-config", no_argument, NULL, 'c'},
-		{NULL, 0, NULL, 0}
-	};
+	static const struct option options[] = {{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'},
+	        {"check-config", no_argument, NULL, 'c'}, {NULL, 0, NULL, 0}};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "hV", options, NULL)) != -1) {
 		switch (c) {
-			case 'h':
-				usage(stdout);
-				return 1;
-			case 'V':
-				printf(PROGRAM " " JOBSCHED_VERSION "\n");
-				return 1;
-			case 'c':
-				*check_config = true;
-				break;
-			default:
-				fprintf(stderr, "Try \"" PROGRAM " --help\".\n");
-				return 2;
+		case 'h':
+			usage(stdout);
+			return 1;
+		case 'V':
+			printf(PROGRAM " " JOBSCHED_VERSION "\n");
+			return 1;
+		case 'c':
+			*check_config = true;
+			break;
+		default:
+			fprintf(stderr, "Try \"" PROGRAM " --help\".\n");
+			return 2;
 		}
 	}
 	if (optind < argc) {
@@ -278,7 +316,8 @@ main(int argc, char **argv)
 	if (rc != 0)
 		return rc == 1 ? 0 : rc;
 
-	if (config_load(items, N_ITEMS, ".env", &settings, &err) < 0 || listen_parse(settings.listen, &address, &err) < 0) {
+	if (config_load(items, N_ITEMS, ".env", &settings, &err) < 0 ||
+	        listen_parse(settings.listen, &address, &err) < 0) {
 		fprintf(stderr, PROGRAM ": %s\n", err.msg);
 		config_free(items, N_ITEMS, &settings);
 		return 2;

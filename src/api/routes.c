@@ -26,20 +26,18 @@ list_routes(struct exchange *x)
 
 	len += (size_t) snprintf(text, sizeof(text), "jobsched REST API\n\n");
 	for (const struct route *r = routes; r->path && len < sizeof(text); r++)
-		len += (size_t) snprintf(text + len, sizeof(text) - len, "%-7s %-14s %s\n", http_method_name(r->method), r->path,
-								 r->help);
+		len += (size_t) snprintf(text + len, sizeof(text) - len, "%-7s %-14s %s\n", http_method_name(r->method),
+		        r->path, r->help);
 	answer_text(x, 200, text);
 }
 
-static const struct route routes[] = {
-	{"/", HTTP_METHOD_GET, list_routes, "this list"},
-	{"/jobs", HTTP_METHOD_POST, jobs_post, "submit a job"},
-	{"/jobs/{id}", HTTP_METHOD_GET, jobs_get, "a job with its status and last execution"},
-	{"/jobs/{id}", HTTP_METHOD_DELETE, jobs_delete, "cancel a job"},
-	{"/healthz", HTTP_METHOD_GET, health_live, "200 while this process serves"},
-	{"/readyz", HTTP_METHOD_GET, health_ready, "200 when database and scheduler work, else 503"},
-	{NULL, HTTP_METHOD_OTHER, NULL, NULL}
-};
+static const struct route routes[] = {{"/", HTTP_METHOD_GET, list_routes, "this list"},
+        {"/jobs", HTTP_METHOD_POST, jobs_post, "submit a job"},
+        {"/jobs/{id}", HTTP_METHOD_GET, jobs_get, "a job with its status and last execution"},
+        {"/jobs/{id}", HTTP_METHOD_DELETE, jobs_delete, "cancel a job"},
+        {"/healthz", HTTP_METHOD_GET, health_live, "200 while this process serves"},
+        {"/readyz", HTTP_METHOD_GET, health_ready, "200 when database and scheduler work, else 503"},
+        {NULL, HTTP_METHOD_OTHER, NULL, NULL}};
 
 static bool
 path_matches(const char *pattern, const char *path, char *id)
@@ -65,7 +63,7 @@ allow_text(unsigned known, char *out, size_t size)
 	for (unsigned bit = HTTP_METHOD_GET; bit < HTTP_METHOD_OTHER; bit <<= 1) {
 		if ((known & bit) && len < size)
 			len += (size_t) snprintf(out + len, size - len, "%s%s", len ? ", " : "",
-									 http_method_name((enum http_method) bit));
+			        http_method_name((enum http_method) bit));
 	}
 }
 
@@ -80,10 +78,11 @@ answer_unrouted(struct exchange *x, unsigned known)
 
 	if (!known) {
 		if (strncmp(path, "/jobs/", 6) == 0)
-			problem_set(&problem, 404, "unknown-job", NULL, "no job has the id \"%.100s\"; an id is a uuid of 36 characters",
-						path + 6);
+			problem_set(&problem, 404, "unknown-job", NULL,
+			        "no job has the id \"%.100s\"; an id is a uuid of 36 characters", path + 6);
 		else
-			problem_set(&problem, 404, "unknown-path", NULL, "there is nothing at \"%.100s\"; GET / lists what there is", path);
+			problem_set(&problem, 404, "unknown-path", NULL,
+			        "there is nothing at \"%.100s\"; GET / lists what there is", path);
 		answer_problem(x, &problem, NULL);
 		return;
 	}
@@ -93,8 +92,8 @@ answer_unrouted(struct exchange *x, unsigned known)
 		answer_empty(x, 204, allow);
 		return;
 	}
-	problem_set(&problem, 405, "method-not-allowed", NULL, "%s is not for this path; allowed: %s", http_method_name(method),
-				allow);
+	problem_set(&problem, 405, "method-not-allowed", NULL, "%s is not for this path; allowed: %s",
+	        http_method_name(method), allow);
 	answer_problem(x, &problem, allow);
 }
 

@@ -49,5 +49,5 @@ backoff_random(void)
 	/* Eight bytes come whole once the kernel's pool is ready; without them the wait is merely not spread. */
 	if (getrandom(&bits, sizeof(bits), GRND_NONBLOCK) != (ssize_t) sizeof(bits))
 		return 0.5;
-	return (double) (bits >> 11) / 9007199254740992.0;	/* 53 bits / 2^53 */
+	return (double) (bits >> 11) / 9007199254740992.0; /* 53 bits / 2^53 */
 }

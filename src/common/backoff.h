@@ -16,9 +16,9 @@ int64_t backoff_retry_us(int64_t base_us, int64_t max_us, int64_t n, double rand
 
 /* Waiting between attempts to connect.  Zero `tries` before the first. */
 struct backoff {
-	int64_t base_us;		/* longest wait after the first failure */
-	int64_t max_us;			/* longest wait ever */
-	unsigned tries;			/* failures in a row */
+	int64_t base_us; /* longest wait after the first failure */
+	int64_t max_us; /* longest wait ever */
+	unsigned tries; /* failures in a row */
 };
 
 /* Counts one failure and returns the wait that follows: between half and the whole of min(max, base * 2^(tries-1)). */

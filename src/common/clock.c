@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <time.h>
 
-#define FIRST_SECOND	INT64_C(-62167219200)	/* 0000-01-01T00:00:00Z */
-#define LAST_SECOND		INT64_C(253402300799)	/* 9999-12-31T23:59:59Z */
+#define FIRST_SECOND INT64_C(-62167219200) /* 0000-01-01T00:00:00Z */
+#define LAST_SECOND INT64_C(253402300799) /* 9999-12-31T23:59:59Z */
 
 static int64_t
 read_us(clockid_t id)
@@ -53,9 +53,9 @@ clock_format(int64_t realtime_us, int digits, char *out)
 
 	t = (time_t) seconds;
 	gmtime_r(&t, &tm);
-	n = (size_t) snprintf(out, CLOCK_TEXT_SIZE, "%04u-%02u-%02uT%02u:%02u:%02u", (unsigned) (tm.tm_year + 1900) % 10000,
-						  (unsigned) (tm.tm_mon + 1) % 100, (unsigned) tm.tm_mday % 100, (unsigned) tm.tm_hour % 100,
-						  (unsigned) tm.tm_min % 100, (unsigned) tm.tm_sec % 100);
+	n = (size_t) snprintf(out, CLOCK_TEXT_SIZE, "%04u-%02u-%02uT%02u:%02u:%02u",
+	        (unsigned) (tm.tm_year + 1900) % 10000, (unsigned) (tm.tm_mon + 1) % 100, (unsigned) tm.tm_mday % 100,
+	        (unsigned) tm.tm_hour % 100, (unsigned) tm.tm_min % 100, (unsigned) tm.tm_sec % 100);
 	if (digits >= 6)
 		snprintf(out + n, CLOCK_TEXT_SIZE - n, ".%06uZ", (unsigned) fraction % 1000000);
 	else if (digits >= 3)

@@ -9,10 +9,10 @@
 
 #include <stdint.h>
 
-#define CLOCK_US_PER_SECOND	INT64_C(1000000)
+#define CLOCK_US_PER_SECOND INT64_C(1000000)
 
 /* Bytes of "2026-11-24T21:30:00.123456Z" and its NUL. */
-#define CLOCK_TEXT_SIZE		28
+#define CLOCK_TEXT_SIZE 28
 
 /* Microseconds since boot (CLOCK_BOOTTIME). */
 int64_t clock_boottime_us(void);

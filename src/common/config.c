@@ -16,7 +16,7 @@ struct dotenv {
 	struct pair {
 		const char *name;
 		const char *value;
-	} *pairs;
+	} * pairs;
 	size_t n;
 };
 
@@ -84,7 +84,7 @@ skip_blanks(char *p)
 	return p;
 }
 
-/* Undoes the quotes in place; only double quotes know escapes.  Returns what follows the closing quote, NULL if none. */
+/* Undoes the quotes in place; only double quotes know escapes.  Returns what follows the closing one, NULL if none. */
 static char *
 unquote(char *p)
 {
@@ -210,8 +210,8 @@ dotenv_read(const char *path, struct dotenv *env, struct error *err)
 			/* The line itself may hold a secret and is not shown. */
 			if (parse_line(line, &env->pairs[env->n], &problem) < 0) {
 				dotenv_free(env);
-				return error_set(err, "%s line %d %s; allowed: NAME=value, NAME=\"value\", # comment", path, number,
-								 problem);
+				return error_set(err, "%s line %d %s; allowed: NAME=value, NAME=\"value\", # comment",
+				        path, number, problem);
 			}
 			env->n++;
 		}
@@ -328,32 +328,33 @@ set_field(const struct config_item *item, const char *name, const char *value, v
 	char allowed[256];
 
 	switch (item->type) {
-		case CONFIG_TEXT:
-			if ((*(char **) field = strdup(value)) == NULL)
-				return error_set(err, "out of memory");
+	case CONFIG_TEXT:
+		if ((*(char **) field = strdup(value)) == NULL)
+			return error_set(err, "out of memory");
+		return 0;
+	case CONFIG_INT:
+		if (parse_int(item, value, (long *) field) == 0)
 			return 0;
-		case CONFIG_INT:
-			if (parse_int(item, value, (long *) field) == 0)
-				return 0;
-			snprintf(allowed, sizeof(allowed), "a whole number from %.0f to %.0f", item->min, item->max);
-			break;
-		case CONFIG_SECONDS:
-			if (parse_seconds(item, value, (double *) field) == 0)
-				return 0;
-			snprintf(allowed, sizeof(allowed), "seconds from %.10g to %.10g, fractions allowed", item->min, item->max);
-			break;
-		case CONFIG_BOOL:
-			if (parse_bool(value, (bool *) field) == 0)
-				return 0;
-			snprintf(allowed, sizeof(allowed), "1, 0, true, false, yes, no, on, off");
-			break;
-		case CONFIG_CHOICE:
-			if ((*(char **) field = find_choice(item->choices, value)) != NULL)
-				return 0;
-			snprintf(allowed, sizeof(allowed), "%s", item->choices);
-			for (char *p = allowed; (p = strchr(p, '|')) != NULL;)
-				*p = ' ';
-			break;
+		snprintf(allowed, sizeof(allowed), "a whole number from %.0f to %.0f", item->min, item->max);
+		break;
+	case CONFIG_SECONDS:
+		if (parse_seconds(item, value, (double *) field) == 0)
+			return 0;
+		snprintf(allowed, sizeof(allowed), "seconds from %.10g to %.10g, fractions allowed", item->min,
+		        item->max);
+		break;
+	case CONFIG_BOOL:
+		if (parse_bool(value, (bool *) field) == 0)
+			return 0;
+		snprintf(allowed, sizeof(allowed), "1, 0, true, false, yes, no, on, off");
+		break;
+	case CONFIG_CHOICE:
+		if ((*(char **) field = find_choice(item->choices, value)) != NULL)
+			return 0;
+		snprintf(allowed, sizeof(allowed), "%s", item->choices);
+		for (char *p = allowed; (p = strchr(p, '|')) != NULL;)
+			*p = ' ';
+		break;
 	}
 	return refuse(item, name, value, allowed, err);
 }
@@ -464,22 +465,22 @@ config_print(const struct config_item *items, size_t n, const void *from, FILE *
 
 		fprintf(out, "%s=", item->name);
 		switch (item->type) {
-			case CONFIG_TEXT:
-			case CONFIG_CHOICE:
-				if (item->secret)
-					print_masked(*(char *const *) field, out);
-				else
-					fputs(*(char *const *) field, out);
-				break;
-			case CONFIG_INT:
-				fprintf(out, "%ld", *(const long *) field);
-				break;
-			case CONFIG_SECONDS:
-				fprintf(out, "%.10g", *(const double *) field);
-				break;
-			case CONFIG_BOOL:
-				fputs(*(const bool *) field ? "true" : "false", out);
-				break;
+		case CONFIG_TEXT:
+		case CONFIG_CHOICE:
+			if (item->secret)
+				print_masked(*(char *const *) field, out);
+			else
+				fputs(*(char *const *) field, out);
+			break;
+		case CONFIG_INT:
+			fprintf(out, "%ld", *(const long *) field);
+			break;
+		case CONFIG_SECONDS:
+			fprintf(out, "%.10g", *(const double *) field);
+			break;
+		case CONFIG_BOOL:
+			fputs(*(const bool *) field ? "true" : "false", out);
+			break;
 		}
 		fputc('\n', out);
 	}

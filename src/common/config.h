@@ -13,28 +13,28 @@
 #include "error.h"
 
 enum config_type {
-	CONFIG_TEXT,			/* char *: malloc'ed, never NULL */
-	CONFIG_INT,			/* long: min..max */
-	CONFIG_SECONDS,			/* double: seconds, min..max, fractions allowed */
-	CONFIG_BOOL,			/* bool: 1 0 true false yes no on off, any case */
-	CONFIG_CHOICE			/* char *: one of `choices`, compared without case, stored as spelled there */
+	CONFIG_TEXT, /* char *: malloc'ed, never NULL */
+	CONFIG_INT, /* long: min..max */
+	CONFIG_SECONDS, /* double: seconds, min..max, fractions allowed */
+	CONFIG_BOOL, /* bool: 1 0 true false yes no on off, any case */
+	CONFIG_CHOICE /* char *: one of `choices`, compared without case, stored as spelled there */
 };
 
 struct config_item {
-	const char *name;		/* environment variable */
-	const char *alias;		/* other name that is read when the first is absent, or NULL */
+	const char *name; /* environment variable */
+	const char *alias; /* other name that is read when the first is absent, or NULL */
 	enum config_type type;
-	const char *def;		/* default, as text */
-	double min, max;		/* for numbers */
-	const char *choices;		/* for CONFIG_CHOICE: "a|b|c" */
-	bool secret;			/* masked by config_print: whole, or the password inside a URL */
-	size_t offset;			/* of the field in the program's struct */
-	const char *help;		/* one line, with the unit */
+	const char *def; /* default, as text */
+	double min, max; /* for numbers */
+	const char *choices; /* for CONFIG_CHOICE: "a|b|c" */
+	bool secret; /* masked by config_print: whole, or the password inside a URL */
+	size_t offset; /* of the field in the program's struct */
+	const char *help; /* one line, with the unit */
 };
 
 /*
- * Fills the struct at `into` (zeroed by the caller).  dotenv: path of the .env file, NULL for none; a missing file is no
- * error, a bad line is.  The message names variable, value and what is allowed.
+ * Fills the struct at `into` (zeroed by the caller).  dotenv: path of the .env file, NULL for none; a missing file is
+ * no error, a bad line is.  The message names variable, value and what is allowed.
  */
 int config_load(const struct config_item *items, size_t n, const char *dotenv, void *into, struct error *err);
 

@@ -8,7 +8,7 @@
 #define JOBSCHED_ERROR_H
 
 struct error {
-	char msg[1024];			/* NUL-terminated, UTF-8, cut when longer */
+	char msg[1024]; /* NUL-terminated, UTF-8, cut when longer */
 };
 
 /* Fills err (may be NULL) like printf; returns -1, so that callers can `return error_set(...)`. */

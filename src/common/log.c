@@ -26,7 +26,7 @@ static const char *const level_names[] = {"DEBUG", "INFO", "WARNING", "ERROR"};
 struct line {
 	char text[LINE_MAX_BYTES];
 	size_t len;
-	size_t limit;			/* room kept for what must close the line */
+	size_t limit; /* room kept for what must close the line */
 };
 
 void
@@ -226,7 +226,7 @@ log_event(enum log_level level, const char *event, ...)
 		return;
 
 	line.len = 0;
-	line.limit = LINE_MAX_BYTES - 2;	/* "}\n" */
+	line.limit = LINE_MAX_BYTES - 2; /* "}\n" */
 	put_start(&line, json, level, event);
 	va_start(args, event);
 	while ((key = va_arg(args, const char *)) != NULL)

@@ -11,7 +11,12 @@
 
 #include <stdbool.h>
 
-enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARNING, LOG_LEVEL_ERROR };
+enum log_level {
+	LOG_LEVEL_DEBUG,
+	LOG_LEVEL_INFO,
+	LOG_LEVEL_WARNING,
+	LOG_LEVEL_ERROR
+};
 
 /* program is kept, not copied.  Before log_setup() the level is INFO and the format text. */
 void log_setup(const char *program, enum log_level level, bool json);
@@ -30,6 +35,6 @@ void log_event(enum log_level level, const char *event, ...) __attribute__((sent
 
 /* A number as the value of a pair: buf must live until log_event returns; returns buf.  Use LOG_NUM(n). */
 const char *log_number(char *buf, unsigned long size, long long n);
-#define LOG_NUM(n) log_number((char[24]){0}, 24, (long long)(n))
+#define LOG_NUM(n) log_number((char[24]){0}, 24, (long long) (n))
 
 #endif

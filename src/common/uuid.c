@@ -21,8 +21,8 @@ uuid_v4(uint8_t *out)
 		}
 		have += (size_t) n;
 	}
-	out[6] = (uint8_t) ((out[6] & 0x0F) | 0x40);	/* version 4 */
-	out[8] = (uint8_t) ((out[8] & 0x3F) | 0x80);	/* variant 10 */
+	out[6] = (uint8_t) ((out[6] & 0x0F) | 0x40); /* version 4 */
+	out[8] = (uint8_t) ((out[8] & 0x3F) | 0x80); /* variant 10 */
 	return 0;
 }
 

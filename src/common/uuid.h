@@ -7,9 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define UUID_BYTES		16
-#define UUID_TEXT_LEN	36
-#define UUID_TEXT_SIZE	(UUID_TEXT_LEN + 1)
+#define UUID_BYTES 16
+#define UUID_TEXT_LEN 36
+#define UUID_TEXT_SIZE (UUID_TEXT_LEN + 1)
 
 /* A random UUID, version 4, into out[UUID_BYTES]; 0, or -1 when the kernel gives no random bytes. */
 int uuid_v4(uint8_t *out);

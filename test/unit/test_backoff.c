@@ -6,7 +6,8 @@
 #define SECOND INT64_C(1000000)
 #define MINUTE (60 * SECOND)
 
-int main(void)
+int
+main(void)
 {
 	struct backoff b = {.base_us = 100, .max_us = 1000};
 	int64_t first, wait;

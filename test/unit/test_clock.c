@@ -3,7 +3,8 @@
 #include "src/common/clock.h"
 #include "tap.h"
 
-int main(void)
+int
+main(void)
 {
 	char out[CLOCK_TEXT_SIZE];
 	int64_t a = clock_boottime_us(), b = clock_boottime_us();
@@ -12,7 +13,8 @@ int main(void)
 	ok(clock_realtime_us() > INT64_C(1600000000000000), "the wall clock is in this century");
 
 	is_str(clock_format(0, 0, out), "1970-01-01T00:00:00Z", "the epoch");
-	is_str(clock_format(INT64_C(1795555800123456), 3, out), "2026-11-24T21:30:00.123Z", "milliseconds are cut, not rounded");
+	is_str(clock_format(INT64_C(1795555800123456), 3, out), "2026-11-24T21:30:00.123Z",
+	        "milliseconds are cut, not rounded");
 	is_str(clock_format(INT64_C(1795555800123456), 6, out), "2026-11-24T21:30:00.123456Z", "microseconds");
 	is_str(clock_format(-1, 6, out), "1969-12-31T23:59:59.999999Z", "just before the epoch");
 	is_str(clock_format(INT64_C(951782400000000), 0, out), "2000-02-29T00:00:00Z", "a leap day");

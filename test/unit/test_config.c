@@ -16,12 +16,14 @@ struct settings {
 };
 
 static const struct config_item items[] = {
-	{"T_TEXT", NULL, CONFIG_TEXT, "dflt", 0, 0, NULL, false, offsetof(struct settings, text), "a text"},
-	{"T_NUMBER", "T_OLD_NUMBER", CONFIG_INT, "4", 1, 100, NULL, false, offsetof(struct settings, number), "a number"},
-	{"T_SECONDS", NULL, CONFIG_SECONDS, "1.5", 0, 60, NULL, false, offsetof(struct settings, seconds), "a time"},
-	{"T_FLAG", NULL, CONFIG_BOOL, "no", 0, 0, NULL, false, offsetof(struct settings, flag), "a flag"},
-	{"T_CHOICE", NULL, CONFIG_CHOICE, "text", 0, 0, "text|json", false, offsetof(struct settings, choice), "a choice"},
-	{"T_URL", NULL, CONFIG_TEXT, "", 0, 0, NULL, true, offsetof(struct settings, url), "a secret"},
+        {"T_TEXT", NULL, CONFIG_TEXT, "dflt", 0, 0, NULL, false, offsetof(struct settings, text), "a text"},
+        {"T_NUMBER", "T_OLD_NUMBER", CONFIG_INT, "4", 1, 100, NULL, false, offsetof(struct settings, number),
+                "a number"},
+        {"T_SECONDS", NULL, CONFIG_SECONDS, "1.5", 0, 60, NULL, false, offsetof(struct settings, seconds), "a time"},
+        {"T_FLAG", NULL, CONFIG_BOOL, "no", 0, 0, NULL, false, offsetof(struct settings, flag), "a flag"},
+        {"T_CHOICE", NULL, CONFIG_CHOICE, "text", 0, 0, "text|json", false, offsetof(struct settings, choice),
+                "a choice"},
+        {"T_URL", NULL, CONFIG_TEXT, "", 0, 0, NULL, true, offsetof(struct settings, url), "a secret"},
 };
 
 #define N (sizeof(items) / sizeof(items[0]))
@@ -30,7 +32,8 @@ static struct settings s;
 static struct error err;
 static char path[] = "/tmp/test_config_XXXXXX";
 
-static int load(const char *dotenv)
+static int
+load(const char *dotenv)
 {
 	config_free(items, N, &s);
 	memset(&s, 0, sizeof(s));
@@ -38,7 +41,8 @@ static int load(const char *dotenv)
 	return config_load(items, N, dotenv, &s, &err);
 }
 
-static int load_text(const char *text)
+static int
+load_text(const char *text)
 {
 	FILE *f = fopen(path, "w");
 
@@ -49,7 +53,8 @@ static int load_text(const char *text)
 	return load(path);
 }
 
-static void clear(void)
+static void
+clear(void)
 {
 	for (size_t i = 0; i < N; i++) {
 		unsetenv(items[i].name);
@@ -58,7 +63,8 @@ static void clear(void)
 	}
 }
 
-static void refuses(const char *name, const char *value, const char *message)
+static void
+refuses(const char *name, const char *value, const char *message)
 {
 	clear();
 	setenv(name, value, 1);
@@ -67,7 +73,8 @@ static void refuses(const char *name, const char *value, const char *message)
 	clear();
 }
 
-static void masks(const char *value, const char *shown)
+static void
+masks(const char *value, const char *shown)
 {
 	char *text = NULL, expected[512];
 	size_t size = 0;
@@ -78,14 +85,15 @@ static void masks(const char *value, const char *shown)
 	load(NULL);
 	config_print(items, N, &s, f);
 	fclose(f);
-	snprintf(expected, sizeof(expected), "T_TEXT=dflt\nT_NUMBER=4\nT_SECONDS=1.5\nT_FLAG=false\nT_CHOICE=text\nT_URL=%s\n",
-		 shown);
+	snprintf(expected, sizeof(expected),
+	        "T_TEXT=dflt\nT_NUMBER=4\nT_SECONDS=1.5\nT_FLAG=false\nT_CHOICE=text\nT_URL=%s\n", shown);
 	is_str(text, expected, "%s is shown masked", value);
 	free(text);
 	clear();
 }
 
-static void database_url(const char *value, const char *expected)
+static void
+database_url(const char *value, const char *expected)
 {
 	char *url = config_database_url(value);
 
@@ -93,7 +101,8 @@ static void database_url(const char *value, const char *expected)
 	free(url);
 }
 
-int main(void)
+int
+main(void)
 {
 	char *text = NULL;
 	size_t size = 0;
@@ -107,7 +116,7 @@ int main(void)
 
 	is_int(load(NULL), 0, "loads with nothing set");
 	ok(strcmp(s.text, "dflt") == 0 && s.number == 4 && s.seconds == 1.5 && !s.flag && strcmp(s.choice, "text") == 0,
-	   "and takes the defaults");
+	        "and takes the defaults");
 	is_int(load("/tmp/no/such/file"), 0, "a missing .env is no error");
 	is_int(load("/tmp"), -1, "an unreadable one is");
 
@@ -129,8 +138,10 @@ int main(void)
 	is_int(s.number, 7, "but after the name itself");
 	clear();
 
-	is_int(load_text("\xEF\xBB\xBF# comment\n\nexport T_TEXT = \"a \\\"b\\\" # c\\n\"  # why\r\nT_NUMBER=5 # five\nT_URL='x # y'\n"
-			 "UNKNOWN=1\nT_NUMBER=6"), 0, "reads a .env file");
+	is_int(load_text("\xEF\xBB\xBF# comment\n\nexport T_TEXT = \"a \\\"b\\\" # c\\n\"  # why\r\nT_NUMBER=5 # "
+	                 "five\nT_URL='x # y'\n"
+	                 "UNKNOWN=1\nT_NUMBER=6"),
+	        0, "reads a .env file");
 	is_str(s.text, "a \"b\" # c\n", "double quotes, escapes, comment, export, CR");
 	is_str(s.url, "x # y", "single quotes");
 	is_int(s.number, 6, "the last line wins, also without newline");
@@ -144,7 +155,8 @@ int main(void)
 	is_str(s.text, "", "an empty value is empty");
 
 	is_int(load_text("T_TEXT=1\nT_URL=\"secret\n"), -1, "refuses an open quote");
-	ok(strstr(err.msg, "line 2 has no closing quote") && !strstr(err.msg, "secret"), "naming the line, not the text");
+	ok(strstr(err.msg, "line 2 has no closing quote") && !strstr(err.msg, "secret"),
+	        "naming the line, not the text");
 	is_int(load_text("just words\n"), -1, "refuses a line without =");
 	is_int(load_text("=x\n"), -1, "refuses a line without name");
 	is_int(load_text("T_TEXT='a' b\n"), -1, "refuses text after the quote");
@@ -155,7 +167,8 @@ int main(void)
 	refuses("T_NUMBER", "101", "T_NUMBER is \"101\"; allowed: a whole number from 1 to 100");
 	refuses("T_NUMBER", "4x", "T_NUMBER is \"4x\"; allowed: a whole number from 1 to 100");
 	refuses("T_NUMBER", " 4", "T_NUMBER is \" 4\"; allowed: a whole number from 1 to 100");
-	refuses("T_NUMBER", "99999999999999999999", "T_NUMBER is \"99999999999999999999\"; allowed: a whole number from 1 to 100");
+	refuses("T_NUMBER", "99999999999999999999",
+	        "T_NUMBER is \"99999999999999999999\"; allowed: a whole number from 1 to 100");
 	refuses("T_OLD_NUMBER", "x", "T_OLD_NUMBER is \"x\"; allowed: a whole number from 1 to 100");
 	refuses("T_SECONDS", "nan", "T_SECONDS is \"nan\"; allowed: seconds from 0 to 60, fractions allowed");
 	refuses("T_SECONDS", "inf", "T_SECONDS is \"inf\"; allowed: seconds from 0 to 60, fractions allowed");
@@ -174,7 +187,7 @@ int main(void)
 	masks("postgresql://u:p@ss/w@h/d", "postgresql://u:***@h/d");
 	masks("postgresql://u@h/d", "postgresql://u@h/d");
 	masks("postgresql://h/d?password=secret&sslmode=require&sslpassword=x",
-	      "postgresql://h/d?password=***&sslmode=require&sslpassword=***");
+	        "postgresql://h/d?password=***&sslmode=require&sslpassword=***");
 	masks("amqp://guest:guest@localhost/%2f", "amqp://guest:***@localhost/%2f");
 
 	database_url("postgresql+psycopg2://app:app@localhost:5432/jobs", "postgresql://app:app@localhost:5432/jobs");
@@ -185,8 +198,9 @@ int main(void)
 	f = open_memstream(&text, &size);
 	config_help(items, N, f);
 	fclose(f);
-	ok(strstr(text, "T_NUMBER") && strstr(text, "1 to 100") && strstr(text, "default: 4") && strstr(text, "T_OLD_NUMBER"),
-	   "help names range, default and alias");
+	ok(strstr(text, "T_NUMBER") && strstr(text, "1 to 100") && strstr(text, "default: 4") &&
+	                strstr(text, "T_OLD_NUMBER"),
+	        "help names range, default and alias");
 	free(text);
 
 	config_free(items, N, &s);

@@ -8,13 +8,15 @@
 
 static struct problem p;
 
-static void takes(const char *body)
+static void
+takes(const char *body)
 {
 	if (!is_int(jobspec_check(body, strlen(body), &p), 0, "takes %s", body))
 		diag("%s", p.detail);
 }
 
-static void refuses(const char *body, int status, const char *field, const char *part)
+static void
+refuses(const char *body, int status, const char *field, const char *part)
 {
 	is_int(jobspec_check(body, strlen(body), &p), -1, "refuses %s", body);
 	is_int(p.status, status, "with %d", status);
@@ -23,14 +25,16 @@ static void refuses(const char *body, int status, const char *field, const char 
 		diag("%s", p.detail);
 }
 
-static void refuses_bytes(const char *body, size_t len, int status, const char *what)
+static void
+refuses_bytes(const char *body, size_t len, int status, const char *what)
 {
 	ok(jobspec_check(body, len, &p) == -1 && p.status == status, "refuses %s with %d", what, status);
 }
 
 #define ONCE "{\"name\":\"a\",\"frequency\":\"once\",\"next_run_time\":1"
 
-int main(void)
+int
+main(void)
 {
 	char deep[8192], *json;
 	size_t n;
@@ -39,7 +43,8 @@ int main(void)
 	takes("  " ONCE "} \n");
 	takes("{\"name\":\"a\",\"frequency\":\"once\",\"next_run_time\":1.5e9,\"payload\":{}}");
 	takes("{\"name\":\"a\",\"frequency\":\"once\",\"next_run_time\":\"2026-11-24T21:30:00Z\",\"payload\":[]}");
-	takes("{\"name\":\"a\",\"frequency\":\"cron\",\"cron\":\"* * * * *\",\"time_zone\":\"UTC\",\"payload\":\"text\"}");
+	takes("{\"name\":\"a\",\"frequency\":\"cron\",\"cron\":\"* * * * "
+	      "*\",\"time_zone\":\"UTC\",\"payload\":\"text\"}");
 	takes(ONCE ",\"max_retries\":-5,\"priority\":99,\"timeout\":0.5,\"queue\":\"\",\"unique_key\":\"k\"}");
 	takes(ONCE ",\"cron\":null,\"queue\":null,\"max_retries\":null,\"timeout\":null}");
 	takes(ONCE ",\"payload\":{\"n\":123456789012345678901234567890},\"max_retries\":2}");
@@ -64,14 +69,36 @@ int main(void)
 	refuses("{\"frequency\":\"once\",\"next_run_time\":1}", 422, "name", "name is missing; allowed: a string");
 	refuses("{\"name\":\"a\"}", 422, "frequency", "frequency is missing");
 	refuses("{\"name\":null,\"frequency\":\"once\"}", 422, "name", "name is null");
-	refuses("{\"name\":\"a\",\"frequency\":\"Once\"}", 422, "frequency", "frequency is \"Once\"; allowed: \"once\" or \"cron\"");
+	refuses("{\"name\":\"a\",\"frequency\":\"Once\"}", 422, "frequency",
+	        "frequency is \"Once\"; allowed: \"once\" or \"cron\"");
 	refuses("{\"name\":\"a\",\"frequency\":\"once\"}", 422, "next_run_time", "next_run_time is missing");
 	refuses("{\"name\":\"a\",\"frequency\":\"once\",\"next_run_time\":null}", 422, "next_run_time", "is missing");
-	refuses("{\"name\":\"a\",\"frequency\":\"once\",\"next_run_time\":true}", 422, "next_run_time", "next_run_time is true");
+	refuses("{\"name\":\"a\",\"frequency\":\"once\",\"next_run_time\":true}", 422, "next_run_time",
+	        "next_run_time is true");
+	{
+		static const char *const good[] = {"2026-11-24T21:30:00Z", "2026-11-24t21:30:00.123456789z",
+		        "2026-11-24 21:30:00+02:00", "2026-11-24T21:30:00.5-11:30"};
+		static const char *const bad[] = {"", "tomorrow", "now", "infinity", "2026-11-24",
+		        "2026-11-24T21:30:00", "2026-11-24T21:30Z", "2026-11-24T21:30:00+02", "2026-11-24T21:30:00.Z",
+		        "2026-11-24T21:30:00Z ", "2026-11-24T21:30:00+0200", "26-11-24T21:30:00Z",
+		        "2026-11-24T21:30:00 Europe/Berlin", "2026-11-24T21:30:0"};
+		char body[256];
+
+		for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+			snprintf(body, sizeof(body), "{\"name\":\"a\",\"frequency\":\"once\",\"next_run_time\":\"%s\"}",
+			        good[i]);
+			takes(body);
+		}
+		for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+			snprintf(body, sizeof(body), "{\"name\":\"a\",\"frequency\":\"once\",\"next_run_time\":\"%s\"}",
+			        bad[i]);
+			refuses(body, 422, "next_run_time", "RFC 3339");
+		}
+	}
 	refuses(ONCE ",\"cron\":\"* * * * *\"}", 422, "cron", "only with frequency \"cron\"");
 	refuses("{\"name\":\"a\",\"frequency\":\"cron\"}", 422, "cron", "cron is missing");
-	refuses("{\"name\":\"a\",\"frequency\":\"cron\",\"cron\":\"* * * * *\",\"next_run_time\":1}", 422, "next_run_time",
-		"only with frequency \"once\"");
+	refuses("{\"name\":\"a\",\"frequency\":\"cron\",\"cron\":\"* * * * *\",\"next_run_time\":1}", 422,
+	        "next_run_time", "only with frequency \"once\"");
 	refuses(ONCE ",\"nmae\":1}", 422, "nmae", "unknown field \"nmae\"; allowed: name, payload");
 	refuses(ONCE ",\"payload\":5}", 422, "payload", "payload is 5; allowed: an object, an array or a string");
 	refuses(ONCE ",\"payload\":null}", 422, "payload", "payload is null");

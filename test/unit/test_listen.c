@@ -3,7 +3,8 @@
 #include "src/api/listen.h"
 #include "tap.h"
 
-static void takes(const char *text, const char *host, int port)
+static void
+takes(const char *text, const char *host, int port)
 {
 	struct listen_address a;
 	struct error err = {""};
@@ -17,15 +18,18 @@ static void takes(const char *text, const char *host, int port)
 	is_int(listen_port(&a), port, "port");
 }
 
-static void refuses(const char *text)
+static void
+refuses(const char *text)
 {
 	struct listen_address a;
 	struct error err = {""};
 
-	ok(listen_parse(text, &a, &err) == -1 && strstr(err.msg, "API_LISTEN") && strstr(err.msg, "allowed"), "refuses %s", text);
+	ok(listen_parse(text, &a, &err) == -1 && strstr(err.msg, "API_LISTEN") && strstr(err.msg, "allowed"),
+	        "refuses %s", text);
 }
 
-int main(void)
+int
+main(void)
 {
 	takes("127.0.0.1:8000", "127.0.0.1", 8000);
 	takes("127.9.8.7:1", "127.9.8.7", 1);

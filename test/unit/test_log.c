@@ -11,7 +11,8 @@
 static char captured[16384];
 static int saved, pipe_end;
 
-static void begin(void)
+static void
+begin(void)
 {
 	int ends[2];
 
@@ -24,7 +25,8 @@ static void begin(void)
 }
 
 /* What was logged since begin(), without the time in front. */
-static const char *end(void)
+static const char *
+end(void)
 {
 	ssize_t n;
 
@@ -38,18 +40,21 @@ static const char *end(void)
 
 #define LOGGED(...) (begin(), log_event(__VA_ARGS__, NULL), end())
 
-static json_t *parsed(const char *line)
+static json_t *
+parsed(const char *line)
 {
 	(void) line;
 	return json_loads(captured, 0, NULL);
 }
 
-static const char *get(json_t *object, const char *key)
+static const char *
+get(json_t *object, const char *key)
 {
 	return json_string_value(json_object_get(object, key));
 }
 
-int main(void)
+int
+main(void)
 {
 	enum log_level level;
 	char big[9000];
@@ -58,20 +63,20 @@ int main(void)
 	is_str(LOGGED(LOG_LEVEL_INFO, "early"), "INFO jobsched early\n", "logs before it is set up");
 	log_setup("prog", LOG_LEVEL_INFO, false);
 	is_str(LOGGED(LOG_LEVEL_INFO, "connected", "host", "::1", "port", LOG_NUM(5672)),
-	       "INFO prog connected host=::1 port=5672\n", "event and pairs");
+	        "INFO prog connected host=::1 port=5672\n", "event and pairs");
 	ok(captured[4] == '-' && captured[10] == 'T' && captured[19] == '.' && captured[23] == 'Z',
-	   "begins with the time in milliseconds, UTC");
+	        "begins with the time in milliseconds, UTC");
 	is_str(LOGGED(LOG_LEVEL_DEBUG, "hidden"), "", "says nothing below the level");
 	ok(!log_enabled(LOG_LEVEL_DEBUG) && log_enabled(LOG_LEVEL_ERROR), "and tells so beforehand");
 	is_str(LOGGED(LOG_LEVEL_WARNING, "x", "a", NULL, "b", ""), "WARNING prog x a= b=\"\"\n", "NULL and empty");
 	is_str(LOGGED(LOG_LEVEL_ERROR, "x", "v", "two words", "q", "say \"hi\"", "e", "a=b"),
-	       "ERROR prog x v=\"two words\" q=\"say \\\"hi\\\"\" e=\"a=b\"\n", "quotes what would be ambiguous");
+	        "ERROR prog x v=\"two words\" q=\"say \\\"hi\\\"\" e=\"a=b\"\n", "quotes what would be ambiguous");
 	is_str(LOGGED(LOG_LEVEL_INFO, "x", "v", "a\nb\tc\r\x01\x7f"), "INFO prog x v=\"a\\nb\\tc\\r\\u0001\\u007f\"\n",
-	       "a line stays a line");
+	        "a line stays a line");
 	is_str(LOGGED(LOG_LEVEL_INFO, "x", "v", "gr\xC3\xBC\xC3\x9F\x65"), "INFO prog x v=\"gr\xC3\xBC\xC3\x9F\x65\"\n",
-	       "UTF-8 is kept");
+	        "UTF-8 is kept");
 	is_str(LOGGED(LOG_LEVEL_INFO, "x", "v", "a\xFF\xC3"), "INFO prog x v=\"a\xEF\xBF\xBD\xEF\xBF\xBD\"\n",
-	       "bytes that are not UTF-8 are replaced");
+	        "bytes that are not UTF-8 are replaced");
 
 	memset(big, 'x', sizeof(big) - 1);
 	big[sizeof(big) - 1] = '\0';
@@ -93,8 +98,12 @@ int main(void)
 	}
 	for (int tail = 0; tail < 8; tail++) {
 		memset(big, 'x', sizeof(big) - 1);
-		strcpy(big + 3960 + tail, "\xE2\x82\xAC\n\"\xFF\xE2\x82\xAC\xE2\x82\xAC\xE2\x82\xAC\xE2\x82\xAC\xE2\x82\xAC\xE2\x82\xAC\xE2\x82\xAC");
-		strcat(big, "\xE2\x82\xAC\xE2\x82\xAC\xE2\x82\xAC\xE2\x82\xAC\xE2\x82\xAC\xE2\x82\xAC\xE2\x82\xAC\xE2\x82\xAC\xE2\x82\xAC\xE2\x82\xAC");
+		strcpy(big + 3960 + tail,
+		        "\xE2\x82\xAC\n\"\xFF\xE2\x82\xAC\xE2\x82\xAC\xE2\x82\xAC\xE2\x82\xAC\xE2\x82\xAC\xE2\x82\xAC"
+		        "\xE2\x82\xAC");
+		strcat(big,
+		        "\xE2\x82\xAC\xE2\x82\xAC\xE2\x82\xAC\xE2\x82\xAC\xE2\x82\xAC\xE2\x82\xAC\xE2\x82\xAC\xE2\x82"
+		        "\xAC\xE2\x82\xAC\xE2\x82\xAC");
 		line = parsed(LOGGED(LOG_LEVEL_INFO, "x", "v", big, "w", big, "z", "end"));
 		ok(line != NULL, "cut JSON is JSON (%d)", tail);
 		json_decref(line);

@@ -3,12 +3,14 @@
 #include "src/common/uuid.h"
 #include "tap.h"
 
-static int parse(const char *text)
+static int
+parse(const char *text)
 {
 	return uuid_from_text(text, strlen(text), NULL);
 }
 
-int main(void)
+int
+main(void)
 {
 	uint8_t bytes[UUID_BYTES], again[UUID_BYTES];
 	char text[UUID_TEXT_SIZE], other[UUID_TEXT_SIZE];
