@@ -133,6 +133,18 @@ CREATE TABLE jobsched.schedules (
 	cron text NOT NULL,
 	time_zone text NOT NULL,
 	last_run_at timestamptz,
+	starts_at timestamptz,
+	ends_at timestamptz,
+	max_runs bigint CHECK (max_runs > 0),
+	fired bigint NOT NULL DEFAULT 0,
+	jitter interval CHECK (jitter >= interval '0'),
+	catchup_window interval NOT NULL DEFAULT '1 day' CHECK (catchup_window >= interval '0'),
+	catchup_max integer NOT NULL DEFAULT 100 CHECK (catchup_max BETWEEN 1 AND 10000),
+	paused boolean NOT NULL DEFAULT false,
+	misfire_policy text NOT NULL DEFAULT 'run_once' CHECK (misfire_policy IN ('run_once', 'skip', 'run_all')),
+	overlap_policy text NOT NULL DEFAULT 'skip' CHECK (overlap_policy IN ('skip', 'queue_one', 'allow', 'cancel_running')),
+	dst_gap text NOT NULL DEFAULT 'next_valid' CHECK (dst_gap IN ('next_valid', 'skip')),
+	dst_overlap text NOT NULL DEFAULT 'first' CHECK (dst_overlap IN ('first', 'last', 'both')),
 	UNIQUE (owner, schedule_name)
 ) WITH (fillfactor = 80);
 
@@ -222,6 +234,8 @@ COMMENT ON COLUMN jobsched.timers.cron IS 'true: the planned time of a cron job;
 COMMENT ON TABLE jobsched.dispatches IS 'up to 64 runs handed out together: one message; only work in flight';
 COMMENT ON COLUMN jobsched.dispatches.done IS 'bit n set: run n has ended or gone elsewhere';
 COMMENT ON TABLE jobsched.schedules IS 'the narrow part of a cron job, which each tick locks and updates';
+COMMENT ON COLUMN jobsched.schedules.fired IS 'runs planned by the clock so far, for max_runs';
+COMMENT ON COLUMN jobsched.schedules.paused IS 'true: its times pass as skipped_paused';
 COMMENT ON COLUMN jobsched.schedules.last_run_at IS 'latest nominal time promoted; guards against planning a time twice';
 COMMENT ON TABLE jobsched.cron_ticks IS 'what became of each nominal time of a cron job';
 COMMENT ON TABLE jobsched.queues IS 'queues: each has a RabbitMQ queue of the same name';
