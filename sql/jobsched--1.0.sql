@@ -52,6 +52,9 @@ CREATE TABLE jobsched.jobs (
 	retry_delay_max interval,
 	expires_at timestamptz,
 	unique_key text,
+	rerun_at timestamptz,
+	state_by text,
+	state_at timestamptz,
 	PRIMARY KEY (id, slot)
 ) PARTITION BY LIST (slot);
 
@@ -161,6 +164,8 @@ CREATE TABLE jobsched.queues (
 	name text NOT NULL UNIQUE,
 	paused boolean NOT NULL DEFAULT false,
 	dispatch_window integer CHECK (dispatch_window > 0),
+	paused_by text,
+	paused_at timestamptz,
 	created_at timestamptz NOT NULL DEFAULT now()
 );
 
@@ -221,6 +226,8 @@ COMMENT ON TABLE jobsched.jobs IS 'what to run: one row a job, in a ring of slot
 COMMENT ON COLUMN jobsched.jobs.slot IS 'leaf: the slot named in the id, or 16 (jobs_kept: cron jobs and what outlives its slot)';
 COMMENT ON COLUMN jobsched.jobs.name IS 'task that workers run';
 COMMENT ON COLUMN jobsched.jobs.queue IS 'queues.id';
+COMMENT ON COLUMN jobsched.jobs.rerun_at IS 'run_at of the run that run_now or retry planned last: earlier ends do not count';
+COMMENT ON COLUMN jobsched.jobs.state_by IS 'who paused, resumed or cancelled it last';
 COMMENT ON COLUMN jobsched.jobs.owner IS 'role the submitter acted as';
 COMMENT ON TABLE jobsched.job_executions IS 'one row an ended attempt; append-only, in the same ring as jobs';
 COMMENT ON COLUMN jobsched.job_executions.final IS 'true: the run ended with this attempt; false: it is tried again';
@@ -267,6 +274,10 @@ CREATE FUNCTION jobsched._default_queue() RETURNS text LANGUAGE c STABLE PARALLE
 CREATE FUNCTION jobsched._default_time_zone() RETURNS text LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'js_default_time_zone';
 CREATE FUNCTION jobsched.cron_next(expr text, after timestamptz DEFAULT now(), time_zone text DEFAULT NULL) RETURNS timestamptz
 	LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'js_cron_next';
+CREATE FUNCTION jobsched.cron_next_n(expr text, n int, after timestamptz DEFAULT now(), time_zone text DEFAULT NULL,
+		OUT number int, OUT at timestamptz, OUT local_time timestamp, OUT utc_offset interval, OUT note text) RETURNS SETOF record
+	LANGUAGE c STABLE PARALLEL SAFE ROWS 10 AS 'MODULE_PATHNAME', 'js_cron_next_n';
+CREATE FUNCTION jobsched.cron_describe(expr text) RETURNS text LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'js_cron_describe';
 CREATE FUNCTION jobsched.scheduler_status(OUT database text, OUT slice int, OUT pid int, OUT state text, OUT broker text,
 	OUT started_at timestamptz, OUT next_wake timestamptz, OUT promoted bigint, OUT published bigint, OUT confirmed bigint,
 	OUT returned bigint, OUT republished bigint, OUT rescued bigint, OUT loops bigint) RETURNS SETOF record
@@ -278,6 +289,9 @@ COMMENT ON FUNCTION jobsched.caller() IS 'role the caller acts as: SET ROLE coun
 COMMENT ON FUNCTION jobsched.worker_lease() IS 'jobsched.worker_lease: how long a worker may go unheard before its runs are taken back';
 COMMENT ON FUNCTION jobsched.cron_next(text, timestamptz, text) IS
 	'first time strictly later than `after` that matches the cron expression, in whole seconds; JS001 names the field at fault';
+COMMENT ON FUNCTION jobsched.cron_next_n(text, int, timestamptz, text) IS
+	'the next n (1..1000) times of a cron expression, on the clock of the time zone too; note says where daylight saving time moved or repeated one';
+COMMENT ON FUNCTION jobsched.cron_describe(text) IS 'a cron expression in plain English';
 COMMENT ON FUNCTION jobsched.scheduler_status() IS
 	'scheduler processes of this server: state, broker connection, counters since their start; no row when the library is not preloaded';
 
@@ -343,8 +357,9 @@ END $$;
 
 /* Delay before the attempt that follows failure number n (1..): base doubling to a limit, plus up to 10 % jitter. */
 CREATE FUNCTION jobsched._backoff(n int, base interval, most interval) RETURNS interval LANGUAGE sql VOLATILE AS
-	$$ SELECT least(coalesce(most, jobsched._retry_delay_max()),
-			coalesce(base, jobsched._retry_delay()) * power(2, least(n - 1, 30))) * (1 + random() * 0.1) $$;
+	$$ SELECT least(extract(epoch FROM coalesce(most, jobsched._retry_delay_max()))::float8,
+			extract(epoch FROM coalesce(base, jobsched._retry_delay()))::float8 * power(2::float8, least(n - 1, 100)))
+		* (1 + random() * 0.1) * interval '1 second' $$;
 
 /* Bits 0..n-1. */
 CREATE FUNCTION jobsched._all_bits(n int) RETURNS bigint LANGUAGE sql IMMUTABLE AS
@@ -352,14 +367,9 @@ CREATE FUNCTION jobsched._all_bits(n int) RETURNS bigint LANGUAGE sql IMMUTABLE 
 
 /* ----------------------------------------------------------------- submit */
 
-CREATE FUNCTION jobsched._submit(name text, payload jsonb, run_at timestamptz, cron text, time_zone text, queue text, priority int,
-	max_retries int, timeout interval, unique_key text, label text, OUT id uuid, OUT created boolean) LANGUAGE plpgsql AS $$
+/* What is checked of every job, new or changed. */
+CREATE FUNCTION jobsched._check_job(name text, payload jsonb, priority int, max_retries int, timeout interval, label text) RETURNS void LANGUAGE plpgsql AS $$
 #variable_conflict use_variable
-DECLARE
-	who text := jobsched.caller();
-	queue_id smallint;
-	due timestamptz;
-	zone text;
 BEGIN
 	IF name IS NULL OR length(name) NOT BETWEEN 1 AND 255 OR name ~ '[[:cntrl:]]' THEN
 		PERFORM jobsched._invalid('name', label || CASE
@@ -390,6 +400,18 @@ BEGIN
 		PERFORM jobsched._invalid('timeout', label || format('timeout: %s is out of range, more than 0 and at most 30 days', timeout),
 			'NULL: no time limit of its own.');
 	END IF;
+END $$;
+
+CREATE FUNCTION jobsched._submit(name text, payload jsonb, run_at timestamptz, cron text, time_zone text, queue text, priority int,
+	max_retries int, timeout interval, unique_key text, label text, OUT id uuid, OUT created boolean) LANGUAGE plpgsql AS $$
+#variable_conflict use_variable
+DECLARE
+	who text := jobsched.caller();
+	queue_id smallint;
+	due timestamptz;
+	zone text;
+BEGIN
+	PERFORM jobsched._check_job(name, payload, priority, max_retries, timeout, label);
 	IF unique_key IS NOT NULL AND (length(unique_key) NOT BETWEEN 1 AND 255 OR unique_key ~ '[[:cntrl:]]') THEN
 		PERFORM jobsched._invalid('unique_key', label || format('unique_key: %s is not allowed', to_json(left(unique_key, 300))),
 			'1 to 255 characters, none of them a control character.');
@@ -501,7 +523,7 @@ BEGIN
 		RETURN to_timestamp(v::float8);
 	END IF;
 	RETURN v::timestamptz;
-EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow OR invalid_parameter_value THEN
+EXCEPTION WHEN data_exception THEN
 	PERFORM jobsched._invalid(field, format('%s%s: %s is not a time', label, field, to_json(left(v, 100))),
 		'Seconds since the epoch, or RFC 3339: 2027-01-31T09:00:00Z.');
 END $$;
@@ -551,7 +573,7 @@ BEGIN
 			jsonb_typeof(j) = 'object'
 			AND j - '{name,payload,run_at,queue,priority,max_retries,timeout}'::text[] = '{}'
 			AND jsonb_typeof(j -> 'name') = 'string' AND length(j ->> 'name') BETWEEN 1 AND 255 AND j ->> 'name' !~ '[[:cntrl:]]'
-			AND (NOT j ? 'payload' OR jsonb_typeof(j -> 'payload') IN ('object', 'array', 'string') AND octet_length(j ->> 'payload') < most - 2)
+			AND (NOT j ? 'payload' OR jsonb_typeof(j -> 'payload') IN ('object', 'array', 'string') AND octet_length((j -> 'payload')::text) <= most)
 			AND (NOT j ? 'run_at' OR jsonb_typeof(j -> 'run_at') = 'string' AND j ->> 'run_at' ~ '^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d(:?\d\d)?)$')
 			AND (NOT j ? 'queue' OR jsonb_typeof(j -> 'queue') = 'string')
 			AND (NOT j ? 'priority' OR jsonb_typeof(j -> 'priority') = 'number' AND j ->> 'priority' ~ '^\d$')
@@ -585,7 +607,7 @@ BEGIN
 				FROM (SELECT x.queue, x.priority, min(x.due) AS due FROM item x GROUP BY 1, 2) w)
 			SELECT x.id FROM item x, woken WHERE woken.n >= 0;
 			RETURN;
-		EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow THEN
+		EXCEPTION WHEN data_exception THEN
 			NULL;	/* the loop below says which item */
 		END;
 	END IF;
@@ -653,6 +675,39 @@ BEGIN
 	END IF;
 END $$;
 
+/*
+ * The queued ones of these dispatches become claimed; returns their ids.  A cancel() locks the dispatch until its transaction ends,
+ * which may be long: after a short wait such ones are left alone, so that they do not hold up the others.  They are published again.
+ */
+CREATE FUNCTION jobsched._take_queued(worker uuid, token uuid, dispatches uuid[], at timestamptz) RETURNS uuid[] LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+	mine uuid[];
+	lock_timeout text := current_setting('lock_timeout');
+BEGIN
+	BEGIN
+		PERFORM set_config('lock_timeout', least(3000, extract(epoch FROM jobsched.worker_lease()) * 100)::int::text, true);
+		/* guard: M_CLAIM_NO_STATUS */
+		WITH c AS (
+			UPDATE jobsched.dispatches d SET status = 'claimed', worker = _take_queued.worker, claim_token = _take_queued.token, claimed_at = at
+			WHERE d.id = ANY (_take_queued.dispatches) AND d.status = 'queued'
+			RETURNING d.id, d.queue)
+		SELECT array_agg(c.id) INTO mine FROM (SELECT c.id, jobsched._dequeued(c.queue, 1) FROM c) c;
+	EXCEPTION WHEN lock_not_available THEN
+		WITH free AS MATERIALIZED (
+			SELECT d.id FROM jobsched.dispatches d
+			WHERE d.id = ANY (_take_queued.dispatches) AND d.status = 'queued'
+			ORDER BY d.id FOR UPDATE SKIP LOCKED),
+		c AS (
+			UPDATE jobsched.dispatches d SET status = 'claimed', worker = _take_queued.worker, claim_token = _take_queued.token, claimed_at = at
+			FROM free WHERE d.id = free.id AND d.status = 'queued'
+			RETURNING d.id, d.queue)
+		SELECT array_agg(c.id) INTO mine FROM (SELECT c.id, jobsched._dequeued(c.queue, 1) FROM c) c;
+	END;
+	PERFORM set_config('lock_timeout', lock_timeout, true);
+	RETURN mine;
+END $$;
+
 CREATE FUNCTION jobsched.claim(worker uuid, token uuid, dispatches uuid[])
 	RETURNS TABLE (dispatch uuid, run smallint, job_id uuid, run_at timestamptz, attempt smallint, name text, payload jsonb,
 		timeout_seconds float8, max_retries int, failures smallint)
@@ -674,12 +729,7 @@ BEGIN
 	/* What a crash takes away of this commit only repeats work: the token sorts it out. */
 	PERFORM set_config('synchronous_commit', 'off', true);
 
-	/* guard: M_CLAIM_NO_STATUS */
-	WITH c AS (
-		UPDATE jobsched.dispatches d SET status = 'claimed', worker = claim.worker, claim_token = claim.token, claimed_at = at
-		WHERE d.id = ANY (claim.dispatches) AND d.status = 'queued'
-		RETURNING d.id, d.queue)
-	SELECT array_agg(c.id) INTO mine FROM (SELECT c.id, jobsched._dequeued(c.queue, 1) FROM c) c;
+	mine := jobsched._take_queued(claim.worker, claim.token, claim.dispatches, at);
 
 	/*
 	 * guard: D_CLAIM_NOT_REPEATABLE: what this very token claimed before is answered again;
@@ -775,7 +825,8 @@ BEGIN
 		FROM f, (SELECT slot) AS finish_slot),
 	t AS (
 		INSERT INTO jobsched.timers AS t (due_at, run_at, job_id, task, attempt, failures, losses, priority, queue, segment)
-		SELECT at + coalesce(f.retry_us * interval '1 microsecond', jobsched._backoff(f.failed + 1, f.retry_delay, f.retry_delay_max)),
+		SELECT CASE f.state WHEN 'paused' THEN 'infinity'
+			ELSE at + coalesce(f.retry_us * interval '1 microsecond', jobsched._backoff(f.failed + 1, f.retry_delay, f.retry_delay_max)) END,
 			f.nominal, f.id, jobsched._task_hash(f.name), f.try + 1, f.failed + 1, f.lost, f.priority, f.queue, jobsched.segment_of(f.id)
 		FROM f WHERE f.verdict = 'retry'
 		RETURNING jobsched._wake(t.queue, t.priority, t.due_at))
@@ -816,14 +867,14 @@ BEGIN
 	/* guard: D_FINISH_NO_MASK_GUARD */
 	f AS MATERIALIZED (
 		SELECT r.n, l.job_ids[r.run + 1] AS id, l.run_ats[r.run + 1] AS nominal, l.attempts[r.run + 1] AS try, l.failures[r.run + 1] AS failed,
-			l.losses[r.run + 1] AS lost, l.queue, l.priority, coalesce(j.name, '') AS name
+			l.losses[r.run + 1] AS lost, l.queue, l.priority, coalesce(j.name, '') AS name, j.state
 		FROM r JOIN l ON l.id = r.dispatch AND l.claim_token = r.token
-		LEFT JOIN LATERAL (SELECT j.name FROM jobsched.jobs j
+		LEFT JOIN LATERAL (SELECT j.name, j.state FROM jobsched.jobs j
 			WHERE j.id = l.job_ids[r.run + 1] AND j.slot IN (jobsched.slot_of(l.job_ids[r.run + 1]), 16)) j ON true
 		WHERE r.first AND r.run BETWEEN 0 AND cardinality(l.job_ids) - 1 AND (l.old >> r.run) & 1 = 0),
 	t AS (	/* guard: M_RELEASE_ROW: no execution, the attempt is not used up */
 		INSERT INTO jobsched.timers AS t (due_at, run_at, job_id, task, attempt, failures, losses, priority, queue, segment)
-		SELECT at, f.nominal, f.id, jobsched._task_hash(f.name), f.try, f.failed, f.lost, f.priority, f.queue, jobsched.segment_of(f.id)
+		SELECT CASE f.state WHEN 'paused' THEN 'infinity' ELSE at END, f.nominal, f.id, jobsched._task_hash(f.name), f.try, f.failed, f.lost, f.priority, f.queue, jobsched.segment_of(f.id)
 		FROM f
 		RETURNING jobsched._wake(t.queue, t.priority, t.due_at))
 	SELECT r.dispatch, r.run,
@@ -848,15 +899,29 @@ DECLARE
 	lease interval := jobsched.worker_lease();
 	most int := jobsched._max_losses();
 	slot smallint := jobsched._open_slot();
+	expired uuid[];
 	n int;
 BEGIN
-	WITH dead AS MATERIALIZED (	/* guard: M_RESCUE_NO_LEASE, M_RESCUE_TWO_STEP, D_LEASE_PER_WORKER */
+	/*
+	 * guard: M_RESCUE_NO_LEASE, M_RESCUE_TWO_STEP: the worker's row is locked, so that a heartbeat comes either before, and is
+	 * seen, or after, and hears which dispatches are gone.
+	 */
+	IF _take_back.worker IS NULL THEN
+		SELECT array_agg(w.id) INTO expired
+		FROM (SELECT w.id FROM jobsched.workers w
+			WHERE NOT (w.state = 'live' AND w.last_seen > at - lease)
+				AND w.id IN (SELECT d.worker FROM jobsched.dispatches d
+					WHERE d.status = 'claimed' AND d.segment BETWEEN _take_back.lo AND _take_back.hi)
+			FOR UPDATE OF w SKIP LOCKED) w;
+	END IF;
+
+	WITH dead AS MATERIALIZED (	/* guard: D_LEASE_PER_WORKER */
 		SELECT d.*
 		FROM jobsched.dispatches d
 		WHERE d.status = 'claimed'
 			AND CASE WHEN _take_back.worker IS NULL THEN
 				d.segment BETWEEN _take_back.lo AND _take_back.hi
-				AND NOT EXISTS (SELECT FROM jobsched.workers w WHERE w.id = d.worker AND w.state = 'live' AND w.last_seen > at - lease)
+				AND (d.worker = ANY (expired) OR NOT EXISTS (SELECT FROM jobsched.workers w WHERE w.id = d.worker))
 			ELSE
 				d.worker = _take_back.worker
 				AND (d.claimed_at < at - lease OR EXISTS (SELECT FROM jobsched.workers w WHERE w.id = d.worker AND w.state = 'stopped'))
@@ -865,7 +930,7 @@ BEGIN
 		ORDER BY d.id LIMIT 200 FOR UPDATE SKIP LOCKED),
 	gone AS (DELETE FROM jobsched.dispatches d USING dead WHERE d.id = dead.id),
 	f AS MATERIALIZED (
-		SELECT dead.worker, dead.queued_at, dead.claimed_at, dead.queue, dead.priority, u.job_id, u.run_at, u.attempt, u.failures, u.losses + 1 AS losses, coalesce(j.name, '') AS name,
+		SELECT dead.worker, dead.queued_at, dead.claimed_at, dead.queue, dead.priority, u.job_id, u.run_at, u.attempt, u.failures, u.losses + 1 AS losses, coalesce(j.name, '') AS name, j.state,
 			CASE WHEN j.state = 'cancelled' THEN 'cancelled'
 				WHEN u.losses + 1 >= most THEN 'failed'		/* guard: M_NO_LOSS_LIMIT */
 				ELSE 'lost' END AS verdict,
@@ -882,7 +947,7 @@ BEGIN
 		FROM f, (SELECT slot) s),
 	t AS (
 		INSERT INTO jobsched.timers AS t (due_at, run_at, job_id, task, attempt, failures, losses, priority, queue, segment)
-		SELECT CASE f.losses WHEN 1 THEN at ELSE at + f.losses * interval '10 seconds' * (1 + random() * 0.1) END,
+		SELECT CASE WHEN f.state = 'paused' THEN 'infinity' WHEN f.losses = 1 THEN at ELSE at + f.losses * interval '10 seconds' * (1 + random() * 0.1) END,
 			f.run_at, f.job_id, jobsched._task_hash(f.name), f.attempt + 1, f.failures, f.losses, f.priority, f.queue, jobsched.segment_of(f.job_id)
 		FROM f WHERE f.verdict = 'lost'
 		RETURNING jobsched._wake(t.queue, t.priority, t.due_at))
@@ -956,14 +1021,13 @@ DECLARE
 	job record;
 	at timestamptz := clock_timestamp();
 	ended int := 0;
-	n int;
-	claimed boolean := false;
+	going_on boolean;
 	over text;
 	d record;
 	i int;
 BEGIN
 	/* Locks in the order jobs, schedules, timers, dispatches: promote skips what is locked, claim and finish lock only dispatches. */
-	SELECT j.slot, j.id, j.frequency, j.state, j.owner INTO job FROM jobsched.jobs j
+	SELECT j.slot, j.id, j.frequency, j.state, j.owner, j.rerun_at INTO job FROM jobsched.jobs j
 	WHERE j.id = cancel.id AND j.slot IN (jobsched.slot_of(cancel.id), 16) AND (j.owner = jobsched.caller() OR jobsched._manages_all())
 	FOR UPDATE;
 	IF NOT FOUND THEN
@@ -979,38 +1043,39 @@ BEGIN
 	SELECT count(*) INTO ended FROM e;
 
 	FOR d IN
-		SELECT x.* FROM jobsched.dispatches x WHERE x.job_ids @> ARRAY[cancel.id] ORDER BY x.id FOR UPDATE
+		SELECT x.* FROM jobsched.dispatches x WHERE x.job_ids @> ARRAY[cancel.id] AND x.status = 'queued' ORDER BY x.id FOR UPDATE
 	LOOP
 		FOR i IN 1 .. cardinality(d.job_ids) LOOP
 			CONTINUE WHEN d.job_ids[i] <> cancel.id OR (d.done >> (i - 1)) & 1 = 1;
-			IF d.status = 'claimed' THEN
-				claimed := true;
-				CONTINUE;
-			END IF;
 			d.done := d.done | (1::bigint << (i - 1));
 			ended := ended + 1;
 			INSERT INTO jobsched.job_executions (slot, job_id, run_at, attempt, status, final, queued_at, finished_at)
 			VALUES (jobsched._open_slot(), cancel.id, d.run_ats[i], d.attempts[i], 'cancelled', true, d.queued_at, at);
 		END LOOP;
-		IF d.status = 'queued' THEN
-			IF d.done = jobsched._all_bits(cardinality(d.job_ids)) THEN
-				DELETE FROM jobsched.dispatches x WHERE x.id = d.id;
-				PERFORM jobsched._dequeued(d.queue, 1);
-			ELSE
-				UPDATE jobsched.dispatches x SET done = d.done WHERE x.id = d.id;
-			END IF;
+		IF d.done = jobsched._all_bits(cardinality(d.job_ids)) THEN
+			DELETE FROM jobsched.dispatches x WHERE x.id = d.id;
+			PERFORM jobsched._dequeued(d.queue, 1);
+		ELSE
+			UPDATE jobsched.dispatches x SET done = d.done WHERE x.id = d.id;
 		END IF;
 	END LOOP;
 
-	IF ended = 0 AND NOT claimed AND job.frequency = 'once' THEN
-		SELECT e.status INTO over FROM jobsched.job_executions e WHERE e.job_id = cancel.id AND e.final ORDER BY e.finished_at DESC LIMIT 1;
+	/*
+	 * What is left is claimed, or was moved meanwhile: whoever moves it next sees the job's state.  It is not locked, so that a
+	 * worker's finish never waits for the end of the caller's transaction.
+	 */
+	going_on := EXISTS (SELECT FROM jobsched.timers t WHERE t.job_id = cancel.id)
+		OR EXISTS (SELECT FROM jobsched.dispatches x CROSS JOIN LATERAL unnest(x.job_ids) WITH ORDINALITY AS u(job_id, n)
+			WHERE x.job_ids @> ARRAY[cancel.id] AND u.job_id = cancel.id AND (x.done >> (u.n - 1)::int) & 1 = 0);
+	IF ended = 0 AND NOT going_on AND job.frequency = 'once' THEN
+		SELECT e.status INTO over FROM jobsched.job_executions e WHERE e.job_id = cancel.id AND e.final AND (job.rerun_at IS NULL OR e.finished_at >= job.rerun_at) ORDER BY e.finished_at DESC LIMIT 1;
 		IF over IS NOT NULL THEN
 			RETURN over;
 		END IF;
-		claimed := true;	/* between two places: whoever moves it next sees the job's state */
+		going_on := true;
 	END IF;
-	UPDATE jobsched.jobs j SET state = 'cancelled' WHERE j.id = cancel.id AND j.slot = job.slot AND j.state <> 'cancelled';
-	RETURN CASE WHEN claimed THEN 'cancelling' ELSE 'cancelled' END;
+	UPDATE jobsched.jobs j SET state = 'cancelled', state_by = jobsched.caller(), state_at = at WHERE j.id = cancel.id AND j.slot = job.slot AND j.state <> 'cancelled';
+	RETURN CASE WHEN going_on THEN 'cancelling' ELSE 'cancelled' END;
 END $$;
 COMMENT ON FUNCTION jobsched.cancel(uuid) IS
 'Cancels a job: `cancelled` (it has not started and never will), `cancelling` (a task runs and was told to stop; no retry is made), or the status already reached.
@@ -1024,7 +1089,7 @@ SELECT j.id, j.name,
 		WHEN j.frequency = 'cron' THEN CASE j.state WHEN 'active' THEN 'scheduled' ELSE j.state END
 		WHEN t.job_id IS NOT NULL THEN
 			CASE WHEN j.state = 'cancelled' THEN 'cancelling' WHEN j.state = 'paused' THEN 'paused' WHEN t.attempt > 1 THEN 'retrying' ELSE 'scheduled' END
-		WHEN e.final THEN e.status
+		WHEN e.final AND (j.rerun_at IS NULL OR e.finished_at >= j.rerun_at) THEN e.status
 		ELSE coalesce((SELECT CASE WHEN j.state = 'cancelled' THEN 'cancelling' WHEN d.status = 'claimed' THEN 'running' ELSE 'queued' END
 			FROM jobsched.dispatches d WHERE d.job_ids @> ARRAY[j.id] LIMIT 1), 'queued')
 	END AS status,
@@ -1065,6 +1130,374 @@ LEFT JOIN jobsched.workers w ON w.id = r.worker
 WHERE (SELECT jobsched._sees_all()) OR EXISTS (SELECT FROM jobsched.jobs j WHERE j.id = r.job_id AND j.owner = (SELECT jobsched.caller()));
 COMMENT ON VIEW jobsched.runs IS
 'Every run that the caller may see: planned (scheduled, retrying, paused), in flight (queued, running; started_at is when it was claimed), ended attempts (final tells whether the run ended with it).';
+
+/* -------------------------------------------------- schedules, pause, retry */
+
+/* Locks the caller's job; raises JS002 when there is none that the caller may change. */
+CREATE FUNCTION jobsched._lock_job(id uuid) RETURNS jobsched.jobs LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+	job jobsched.jobs;
+BEGIN
+	SELECT j.* INTO job FROM jobsched.jobs j
+	WHERE j.id = _lock_job.id AND j.slot IN (jobsched.slot_of(_lock_job.id), 16) AND (j.owner = jobsched.caller() OR jobsched._manages_all())
+	FOR UPDATE;
+	IF NOT FOUND THEN
+		PERFORM jobsched._unknown_job(_lock_job.id);
+	END IF;
+	RETURN job;
+END $$;
+
+CREATE FUNCTION jobsched._conflict(message text, hint text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	RAISE EXCEPTION USING ERRCODE = 'JS003', MESSAGE = message, HINT = hint;
+END $$;
+
+/* A run that people ask for: due now, named by this moment.  The job's state becomes active. */
+CREATE FUNCTION jobsched._plan_now(job jobsched.jobs) RETURNS timestamptz LANGUAGE plpgsql AS $$
+DECLARE
+	at timestamptz := clock_timestamp();
+BEGIN
+	INSERT INTO jobsched.timers (due_at, run_at, job_id, task, priority, queue, segment)
+	VALUES (at, at, job.id, jobsched._task_hash(job.name), job.priority, job.queue, jobsched.segment_of(job.id));
+	IF job.frequency = 'once' THEN
+		UPDATE jobsched.jobs j SET state = 'active', rerun_at = at WHERE j.id = job.id AND j.slot = job.slot;
+	END IF;
+	PERFORM jobsched._wake(job.queue, job.priority, at);
+	RETURN at;
+END $$;
+
+CREATE FUNCTION jobsched.run_now(id uuid) RETURNS timestamptz LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	job jobsched.jobs := jobsched._lock_job(id);
+BEGIN
+	IF job.state = 'cancelled' THEN
+		PERFORM jobsched._conflict(format('job %s is cancelled', id), 'retry() starts a cancelled once job anew.');
+	END IF;
+	RETURN jobsched._plan_now(job);
+END $$;
+COMMENT ON FUNCTION jobsched.run_now(uuid) IS
+'Plans one more run of a job, due now, beside what is planned already; returns its run_at. JS002 unknown, JS003 when the job is cancelled.';
+
+CREATE FUNCTION jobsched.retry(id uuid) RETURNS timestamptz LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	job jobsched.jobs := jobsched._lock_job(id);
+	status text;
+BEGIN
+	IF job.frequency = 'cron' THEN
+		PERFORM jobsched._conflict(format('job %s is a cron job', id), 'run_now() plans a run of it.');
+	END IF;
+	SELECT s.status INTO status FROM jobsched.job_status s WHERE s.id = retry.id;
+	IF status NOT IN ('failed', 'cancelled', 'expired') THEN
+		PERFORM jobsched._conflict(format('job %s is %s', id, status), 'Jobs that are failed, cancelled or expired can be tried again.');
+	END IF;
+	UPDATE jobsched.jobs j SET expires_at = NULL WHERE j.id = job.id AND j.slot = job.slot AND j.expires_at IS NOT NULL;
+	RETURN jobsched._plan_now(job);
+END $$;
+COMMENT ON FUNCTION jobsched.retry(uuid) IS
+'Tries a failed, cancelled or expired once job anew, with all its retries: plans a run due now; returns its run_at. JS003 for other states.';
+
+CREATE FUNCTION jobsched.pause(id uuid) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	job jobsched.jobs := jobsched._lock_job(id);
+BEGIN
+	IF job.state = 'paused' THEN
+		RETURN false;
+	END IF;
+	IF job.state = 'cancelled' THEN
+		PERFORM jobsched._conflict(format('job %s is cancelled', id), 'Only a job that may still run can be paused.');
+	END IF;
+	UPDATE jobsched.schedules s SET paused = true WHERE s.job_id = pause.id;
+	UPDATE jobsched.timers t SET due_at = 'infinity' WHERE t.job_id = pause.id AND NOT t.cron;
+	IF job.frequency = 'once' AND NOT FOUND THEN
+		PERFORM jobsched._conflict(format('job %s has started or ended', id), 'Only runs that have not been handed out can be paused; cancel() stops a running one.');
+	END IF;
+	UPDATE jobsched.jobs j SET state = 'paused', state_by = jobsched.caller(), state_at = clock_timestamp() WHERE j.id = job.id AND j.slot = job.slot;
+	RETURN true;
+END $$;
+COMMENT ON FUNCTION jobsched.pause(uuid) IS
+'Holds back a job: runs that have not been handed out wait until resume(); the times of a cron job pass as skipped_paused. True when it was not paused before; JS003 when there is nothing to pause.';
+
+CREATE FUNCTION jobsched.resume(id uuid) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	job jobsched.jobs := jobsched._lock_job(id);
+	at timestamptz := clock_timestamp();
+	t jobsched.timers;
+BEGIN
+	IF job.state <> 'paused' THEN
+		RETURN false;
+	END IF;
+	UPDATE jobsched.schedules s SET paused = false WHERE s.job_id = resume.id;
+	UPDATE jobsched.jobs j SET state = 'active', state_by = jobsched.caller(), state_at = at WHERE j.id = job.id AND j.slot = job.slot;
+	FOR t IN UPDATE jobsched.timers x SET due_at = greatest(x.run_at, at) WHERE x.job_id = resume.id AND x.due_at = 'infinity' RETURNING x.* LOOP
+		PERFORM jobsched._wake(t.queue, t.priority, t.due_at);
+	END LOOP;
+	RETURN true;
+END $$;
+COMMENT ON FUNCTION jobsched.resume(uuid) IS 'Lets a paused job go on: what was due meanwhile runs now, a cron job at its next time. False when it was not paused.';
+
+CREATE FUNCTION jobsched._pause_queue(queue text, pause boolean) RETURNS boolean LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+	id smallint;
+BEGIN
+	UPDATE jobsched.queues q SET paused = _pause_queue.pause, paused_by = jobsched.caller(), paused_at = clock_timestamp()
+	WHERE q.name = _pause_queue.queue AND q.paused <> _pause_queue.pause RETURNING q.id INTO id;
+	IF NOT FOUND THEN
+		IF NOT EXISTS (SELECT FROM jobsched.queues q WHERE q.name = _pause_queue.queue) THEN
+			RAISE EXCEPTION USING ERRCODE = 'JS002', MESSAGE = format('queue %L does not exist', _pause_queue.queue),
+				HINT = 'SELECT name FROM jobsched.queues lists those that jobs or workers have named.';
+		END IF;
+		RETURN false;
+	END IF;
+	IF NOT pause THEN
+		PERFORM jobsched._wake(id, p::smallint, '-infinity') FROM generate_series(0, 9) p;
+	END IF;
+	RETURN true;
+END $$;
+CREATE FUNCTION jobsched.pause_queue(queue text) RETURNS boolean LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+	$$ SELECT jobsched._pause_queue(queue, true) $$;
+CREATE FUNCTION jobsched.resume_queue(queue text) RETURNS boolean LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+	$$ SELECT jobsched._pause_queue(queue, false) $$;
+COMMENT ON FUNCTION jobsched.pause_queue(text) IS 'Hands out nothing more of a queue until resume_queue(); running tasks go on. False when it was paused already; JS002 for an unknown queue.';
+COMMENT ON FUNCTION jobsched.resume_queue(text) IS 'Hands out a paused queue''s runs again. False when it was not paused; JS002 for an unknown queue.';
+
+/* The next nominal time of a schedule after a time, inside starts_at .. ends_at; null when there is none. */
+CREATE FUNCTION jobsched._next_time(s jobsched.schedules, after timestamptz) RETURNS timestamptz LANGUAGE plpgsql AS $$
+DECLARE
+	planned timestamptz := jobsched.cron_next(s.cron, greatest(after, s.last_run_at, s.starts_at - interval '1 microsecond'), s.time_zone);
+BEGIN
+	IF planned > s.ends_at OR s.fired >= s.max_runs THEN
+		RETURN NULL;
+	END IF;
+	RETURN planned;
+END $$;
+
+/*
+ * Plans the next time of a schedule anew, after its expression, zone, limits or its job's queue have changed.
+ * guard: D_ALTER_UNLOCKED: the schedules row is locked by the caller, and last_run_at says what promote has done.
+ */
+CREATE FUNCTION jobsched._replan(job jobsched.jobs) RETURNS timestamptz LANGUAGE plpgsql AS $$
+DECLARE
+	s jobsched.schedules;
+	planned timestamptz;
+	due timestamptz;
+BEGIN
+	SELECT x.* INTO s FROM jobsched.schedules x WHERE x.job_id = job.id;
+	planned := jobsched._next_time(s, clock_timestamp());
+	DELETE FROM jobsched.timers t WHERE t.job_id = job.id AND t.cron;
+	IF planned IS NOT NULL THEN
+		due := planned + jobsched._jitter(job.id, s.jitter);
+		INSERT INTO jobsched.timers (due_at, run_at, job_id, task, priority, queue, segment, cron)
+		VALUES (due, planned, job.id, jobsched._task_hash(job.name), job.priority, job.queue, jobsched.segment_of(job.id), true);
+		PERFORM jobsched._wake(job.queue, job.priority, due);
+	END IF;
+	RETURN planned;
+END $$;
+
+/* Offset inside a schedule's jitter: a hash of the job's id, so the same for each of its times. */
+CREATE FUNCTION jobsched._jitter(id uuid, jitter interval) RETURNS interval LANGUAGE sql IMMUTABLE AS
+	$$ SELECT coalesce(jitter * (('x' || right(id::text, 8))::bit(32)::bigint & 4294967295) / 4294967296.0, interval '0') $$;
+
+CREATE FUNCTION jobsched._schedule_id(schedule_name text) RETURNS uuid LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+DECLARE
+	ids uuid[];
+BEGIN
+	SELECT array_agg(s.job_id) INTO ids FROM jobsched.schedules s
+	WHERE s.schedule_name = _schedule_id.schedule_name AND s.owner = jobsched.caller();
+	IF ids IS NULL AND jobsched._manages_all() THEN
+		SELECT array_agg(s.job_id) INTO ids FROM jobsched.schedules s WHERE s.schedule_name = _schedule_id.schedule_name;
+	END IF;
+	IF ids IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'JS002', MESSAGE = format('schedule %L does not exist', _schedule_id.schedule_name),
+			HINT = 'It may never have existed, or belong to another role.';
+	ELSIF cardinality(ids) > 1 THEN
+		PERFORM jobsched._conflict(format('schedule %L exists for %s owners', _schedule_id.schedule_name, cardinality(ids)), 'Name it by its id.');
+	END IF;
+	RETURN ids[1];
+END $$;
+
+CREATE FUNCTION jobsched._check_policies(starts_at timestamptz, ends_at timestamptz, max_runs bigint, jitter interval, catchup_window interval,
+	catchup_max int, misfire_policy text, overlap_policy text, dst_gap text, dst_overlap text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	IF misfire_policy NOT IN ('run_once', 'skip', 'run_all') THEN
+		PERFORM jobsched._invalid('misfire_policy', format('misfire_policy: %L is not allowed', misfire_policy), 'Allowed: run_once, skip, run_all.');
+	END IF;
+	IF overlap_policy NOT IN ('skip', 'queue_one', 'allow', 'cancel_running') THEN
+		PERFORM jobsched._invalid('overlap_policy', format('overlap_policy: %L is not allowed', overlap_policy), 'Allowed: skip, queue_one, allow, cancel_running.');
+	END IF;
+	IF dst_gap NOT IN ('next_valid', 'skip') THEN
+		PERFORM jobsched._invalid('dst_gap', format('dst_gap: %L is not allowed', dst_gap), 'Allowed: next_valid, skip.');
+	END IF;
+	IF dst_overlap NOT IN ('first', 'last', 'both') THEN
+		PERFORM jobsched._invalid('dst_overlap', format('dst_overlap: %L is not allowed', dst_overlap), 'Allowed: first, last, both.');
+	END IF;
+	IF jitter < interval '0' OR jitter > interval '1 day' THEN
+		PERFORM jobsched._invalid('jitter', format('jitter: %s is out of range 0..1 day', jitter), 'The interval over which the starts are spread.');
+	END IF;
+	IF catchup_window < interval '0' THEN
+		PERFORM jobsched._invalid('catchup_window', format('catchup_window: %s is negative', catchup_window), 'Missed times older than this are given up.');
+	END IF;
+	IF catchup_max NOT BETWEEN 1 AND 10000 THEN
+		PERFORM jobsched._invalid('catchup_max', format('catchup_max: %s is out of range 1..10000', catchup_max), 'The largest number of missed times that run_all makes up for.');
+	END IF;
+	IF max_runs < 1 THEN
+		PERFORM jobsched._invalid('max_runs', format('max_runs: %s is out of range, at least 1', max_runs), 'NULL: no limit.');
+	END IF;
+	IF ends_at <= starts_at THEN
+		PERFORM jobsched._invalid('ends_at', format('ends_at: %s is not after starts_at %s', ends_at, starts_at), 'NULL: no end.');
+	END IF;
+END $$;
+
+CREATE FUNCTION jobsched.schedule(schedule_name text, cron text, name text, payload jsonb DEFAULT '{}', time_zone text DEFAULT NULL, queue text DEFAULT NULL,
+	priority int DEFAULT 0, max_retries int DEFAULT 3, timeout interval DEFAULT NULL, misfire_policy text DEFAULT 'run_once', overlap_policy text DEFAULT 'skip',
+	catchup_window interval DEFAULT '1 day', catchup_max int DEFAULT 100, jitter interval DEFAULT NULL, starts_at timestamptz DEFAULT NULL,
+	ends_at timestamptz DEFAULT NULL, max_runs bigint DEFAULT NULL, dst_gap text DEFAULT 'next_valid', dst_overlap text DEFAULT 'first')
+	RETURNS uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+	id uuid;
+	job jobsched.jobs;
+BEGIN
+	IF schedule_name IS NULL OR length(schedule_name) NOT BETWEEN 1 AND 255 OR schedule_name ~ '[[:cntrl:]]' THEN
+		PERFORM jobsched._invalid('schedule_name', format('schedule_name: %s is not allowed', coalesce(to_json(left(schedule_name, 300))::text, 'NULL')),
+			'1 to 255 characters, none of them a control character.');
+	END IF;
+	IF cron IS NULL THEN
+		PERFORM jobsched._invalid('cron', 'cron: missing', 'A cron expression.');
+	END IF;
+	PERFORM jobsched._check_policies(starts_at, ends_at, max_runs, jitter, catchup_window, catchup_max, misfire_policy, overlap_policy, dst_gap, dst_overlap);
+	/* One at a time for a name, so that two callers do not both make it. */
+	PERFORM pg_advisory_xact_lock(hashtextextended('jobsched.schedule ' || jobsched.caller() || ' ' || schedule_name, 0));
+	SELECT s.job_id INTO id FROM jobsched.schedules s WHERE s.owner = jobsched.caller() AND s.schedule_name = schedule.schedule_name;
+	IF NOT FOUND THEN
+		SELECT x.id INTO id FROM jobsched._submit(name, payload, NULL, cron, time_zone, queue, priority, max_retries, timeout, NULL, '') x;
+		UPDATE jobsched.schedules s SET schedule_name = schedule.schedule_name WHERE s.job_id = id;
+		job := jobsched._lock_job(id);
+	ELSE
+		job := jobsched._lock_job(id);
+		PERFORM jobsched._check_job(name, payload, priority, max_retries, timeout, '');
+		job.name := name; job.payload := payload; job.priority := priority; job.max_retries := max_retries; job.timeout := timeout;
+		job.queue := jobsched._queue_id(coalesce(queue, jobsched._default_queue()));
+		UPDATE jobsched.jobs j SET name = job.name, payload = job.payload, priority = job.priority, max_retries = job.max_retries, timeout = job.timeout,
+			queue = job.queue, state = CASE j.state WHEN 'cancelled' THEN 'active' ELSE j.state END
+		WHERE j.id = id AND j.slot = job.slot;
+	END IF;
+	UPDATE jobsched.schedules s SET cron = schedule.cron, time_zone = coalesce(schedule.time_zone, jobsched._default_time_zone()), starts_at = schedule.starts_at,
+		ends_at = schedule.ends_at, max_runs = schedule.max_runs, jitter = schedule.jitter, catchup_window = schedule.catchup_window,
+		catchup_max = schedule.catchup_max, misfire_policy = schedule.misfire_policy, overlap_policy = schedule.overlap_policy,
+		dst_gap = schedule.dst_gap, dst_overlap = schedule.dst_overlap
+	WHERE s.job_id = id;
+	PERFORM jobsched._replan(job);
+	RETURN id;
+END $$;
+COMMENT ON FUNCTION jobsched.schedule(text, text, text, jsonb, text, text, int, int, interval, text, text, interval, int, interval, timestamptz, timestamptz, bigint, text, text) IS
+'Makes a cron job with a name, or changes the caller''s one of that name to just these arguments; returns its id, which stays the same.
+cron, time_zone: when; name, payload, queue, priority, max_retries, timeout: what, as in submit. Policies: docs/scheduling.md. Errors: JS001 names the argument.';
+
+CREATE FUNCTION jobsched.unschedule(id uuid) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	job jobsched.jobs := jobsched._lock_job(id);
+BEGIN
+	IF job.frequency <> 'cron' THEN
+		PERFORM jobsched._conflict(format('job %s is no cron job', id), 'cancel() ends a once job.');
+	END IF;
+	IF job.state = 'cancelled' THEN
+		RETURN false;
+	END IF;
+	PERFORM FROM jobsched.schedules s WHERE s.job_id = unschedule.id FOR UPDATE;
+	DELETE FROM jobsched.timers t WHERE t.job_id = unschedule.id AND t.cron;
+	UPDATE jobsched.schedules s SET schedule_name = NULL WHERE s.job_id = unschedule.id;
+	UPDATE jobsched.jobs j SET state = 'cancelled', state_by = jobsched.caller(), state_at = clock_timestamp() WHERE j.id = job.id AND j.slot = job.slot;
+	RETURN true;
+END $$;
+CREATE FUNCTION jobsched.unschedule(schedule_name text) RETURNS boolean LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+	$$ SELECT jobsched.unschedule(jobsched._schedule_id(schedule_name)) $$;
+COMMENT ON FUNCTION jobsched.unschedule(uuid) IS 'Ends a cron job: no further times; a run under way is told to stop as by cancel(). Its name is free again. False when it had ended.';
+COMMENT ON FUNCTION jobsched.unschedule(text) IS 'unschedule(id) for the caller''s schedule of this name.';
+
+CREATE FUNCTION jobsched.alter_schedule(id uuid, cron text DEFAULT NULL, time_zone text DEFAULT NULL, payload jsonb DEFAULT NULL, misfire_policy text DEFAULT NULL,
+	overlap_policy text DEFAULT NULL, catchup_window interval DEFAULT NULL, catchup_max int DEFAULT NULL, jitter interval DEFAULT NULL, starts_at timestamptz DEFAULT NULL,
+	ends_at timestamptz DEFAULT NULL, max_runs bigint DEFAULT NULL, dst_gap text DEFAULT NULL, dst_overlap text DEFAULT NULL)
+	RETURNS timestamptz LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+	job jobsched.jobs := jobsched._lock_job(id);
+	s jobsched.schedules;
+BEGIN
+	SELECT x.* INTO s FROM jobsched.schedules x WHERE x.job_id = id FOR UPDATE;
+	IF NOT FOUND OR job.state = 'cancelled' THEN
+		PERFORM jobsched._conflict(format('job %s is no active cron job', id), 'schedule() makes one.');
+	END IF;
+	PERFORM jobsched._check_policies(coalesce(starts_at, s.starts_at), coalesce(ends_at, s.ends_at), max_runs, jitter, catchup_window, catchup_max,
+		misfire_policy, overlap_policy, dst_gap, dst_overlap);
+	IF payload IS NOT NULL THEN
+		PERFORM jobsched._check_job(job.name, payload, job.priority, job.max_retries, job.timeout, '');
+		UPDATE jobsched.jobs j SET payload = alter_schedule.payload WHERE j.id = job.id AND j.slot = job.slot;
+	END IF;
+	UPDATE jobsched.schedules x SET cron = coalesce(alter_schedule.cron, s.cron), time_zone = coalesce(alter_schedule.time_zone, s.time_zone),
+		misfire_policy = coalesce(alter_schedule.misfire_policy, s.misfire_policy), overlap_policy = coalesce(alter_schedule.overlap_policy, s.overlap_policy),
+		catchup_window = coalesce(alter_schedule.catchup_window, s.catchup_window), catchup_max = coalesce(alter_schedule.catchup_max, s.catchup_max),
+		jitter = coalesce(alter_schedule.jitter, s.jitter), starts_at = coalesce(alter_schedule.starts_at, s.starts_at),
+		ends_at = coalesce(alter_schedule.ends_at, s.ends_at), max_runs = coalesce(alter_schedule.max_runs, s.max_runs),
+		dst_gap = coalesce(alter_schedule.dst_gap, s.dst_gap), dst_overlap = coalesce(alter_schedule.dst_overlap, s.dst_overlap)
+	WHERE x.job_id = id;
+	RETURN jobsched._replan(job);
+END $$;
+COMMENT ON FUNCTION jobsched.alter_schedule(uuid, text, text, jsonb, text, text, interval, int, interval, timestamptz, timestamptz, bigint, text, text) IS
+'Changes what is given of a cron job, keeps the rest (schedule() sets all); returns its next time, null when there is none.';
+
+/* ---------------------------------------------------------------- explain */
+
+CREATE FUNCTION jobsched.explain_job(id uuid, OUT status text, OUT reason text) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+	s jobsched.job_status;
+	j jobsched.jobs;
+	q jobsched.queues;
+	t jobsched.timers;
+	d jobsched.dispatches;
+	at timestamptz := clock_timestamp();
+	live int;
+	sched record;
+BEGIN
+	SELECT x.* INTO s FROM jobsched.job_status x WHERE x.id = explain_job.id;
+	IF NOT FOUND THEN
+		PERFORM jobsched._unknown_job(explain_job.id);
+	END IF;
+	SELECT x.* INTO j FROM jobsched.jobs x WHERE x.id = explain_job.id;
+	SELECT x.* INTO q FROM jobsched.queues x WHERE x.id = j.queue;
+	SELECT x.* INTO t FROM jobsched.timers x WHERE x.job_id = explain_job.id ORDER BY x.due_at LIMIT 1;
+	SELECT x.* INTO d FROM jobsched.dispatches x WHERE x.job_ids @> ARRAY[explain_job.id]
+		AND (x.done >> array_position(x.job_ids, explain_job.id) - 1) & 1 = 0 LIMIT 1;
+	SELECT count(*) INTO live FROM jobsched.workers w
+	WHERE w.state = 'live' AND w.last_seen > at - jobsched.worker_lease() AND q.name = ANY (w.queues);
+	SELECT min(x.state) AS state, min(x.broker) AS broker INTO sched FROM jobsched.scheduler_status() x WHERE x.database = current_database();
+	status := s.status;
+	reason := CASE
+		WHEN j.state = 'paused' THEN format('paused by %s at %s', coalesce(j.state_by, 'somebody'), jobsched._iso(j.state_at))
+		WHEN j.state = 'cancelled' AND s.status <> 'cancelling' THEN format('cancelled by %s at %s', coalesce(j.state_by, 'somebody'), jobsched._iso(j.state_at))
+		WHEN d.status = 'claimed' THEN format('%sstarted or about to start on worker %s, which took it %s s ago', CASE s.status WHEN 'cancelling' THEN 'told to stop; ' ELSE '' END,
+			coalesce((SELECT w.worker_id FROM jobsched.workers w WHERE w.id = d.worker), d.worker::text), round(extract(epoch FROM at - d.claimed_at)))
+		WHEN d.status = 'queued' AND live = 0 THEN format('handed out %s s ago, but no live worker consumes queue %s', round(extract(epoch FROM at - d.queued_at)), q.name)
+		WHEN d.status = 'queued' THEN format('handed out %s s ago and not claimed yet: %s live worker(s) of queue %s are busy or the message is under way (broker: %s)',
+			round(extract(epoch FROM at - d.queued_at)), live, q.name, coalesce(sched.broker, 'unknown'))
+		WHEN t.job_id IS NULL AND j.frequency = 'cron' THEN 'its schedule has no further time'
+		WHEN t.job_id IS NULL THEN format('ended %s at %s%s', s.status, jobsched._iso(s.last_finished_at), coalesce(': ' || s.last_error, ''))
+		WHEN t.due_at > at AND t.attempt > 1 AND t.failures > 0 THEN format('retry %s of %s at %s, after: %s', t.failures, j.max_retries, jobsched._iso(t.due_at), coalesce(s.last_error, s.last_reason))
+		WHEN t.due_at > at AND t.attempt > 1 THEN format('lost with its worker, tried again at %s', jobsched._iso(t.due_at))
+		WHEN t.due_at > at THEN format('not due until %s', jobsched._iso(t.due_at))
+		WHEN NOT jobsched._adopted() THEN 'due, but this database is a copy that nobody has adopted: jobsched.adopt()'
+		WHEN sched.state IS NULL THEN 'due, but no scheduler runs for this database: see jobsched.database and shared_preload_libraries'
+		WHEN q.paused THEN format('due, but queue %s was paused by %s at %s', q.name, coalesce(q.paused_by, 'somebody'), jobsched._iso(q.paused_at))
+		WHEN sched.state <> 'running' THEN format('due, but the scheduler is %s', sched.state)
+		WHEN live = 0 THEN format('due, but no live worker consumes queue %s', q.name)
+		ELSE format('due since %s: waiting for room among the %s dispatches of queue %s that no worker has claimed yet, behind higher priorities', jobsched._iso(t.due_at),
+			(SELECT count(*) FROM jobsched.dispatches x WHERE x.queue = q.id AND x.status = 'queued'), q.name)
+	END;
+END $$;
+COMMENT ON FUNCTION jobsched.explain_job(uuid) IS 'Why has this job not run? Its status and one sentence of plain words. JS002 for an unknown id.';
 
 /* ------------------------------------------------------------------- REST */
 
@@ -1175,16 +1608,21 @@ REVOKE ALL ON ALL TABLES IN SCHEMA jobsched FROM PUBLIC;
 GRANT USAGE ON SCHEMA jobsched TO jobsched_submitter, jobsched_worker, jobsched_viewer, jobsched_admin, jobsched_scheduler;
 
 GRANT EXECUTE ON FUNCTION jobsched.submit(text, jsonb, timestamptz, text, text, text, int, int, interval, text), jobsched.submit_many(jsonb),
-	jobsched.cancel(uuid), jobsched.rest_submit(jsonb), jobsched.rest_cancel(uuid) TO jobsched_submitter;
+	jobsched.cancel(uuid), jobsched.rest_submit(jsonb), jobsched.rest_cancel(uuid), jobsched.run_now(uuid), jobsched.retry(uuid),
+	jobsched.pause(uuid), jobsched.resume(uuid), jobsched.unschedule(uuid), jobsched.unschedule(text),
+	jobsched.schedule(text, text, text, jsonb, text, text, int, int, interval, text, text, interval, int, interval, timestamptz, timestamptz, bigint, text, text),
+	jobsched.alter_schedule(uuid, text, text, jsonb, text, text, interval, int, interval, timestamptz, timestamptz, bigint, text, text) TO jobsched_submitter;
+GRANT EXECUTE ON FUNCTION jobsched.explain_job(uuid) TO jobsched_submitter, jobsched_viewer;
 GRANT EXECUTE ON FUNCTION jobsched.rest_get(uuid), jobsched.health(), jobsched.caller(), jobsched._sees_all(), jobsched.uuid_v7(), jobsched.slot_of(uuid), jobsched.segment_of(uuid),
-	jobsched.cron_next(text, timestamptz, text) TO jobsched_submitter, jobsched_viewer, jobsched_worker;
+	jobsched.cron_next(text, timestamptz, text), jobsched.cron_next_n(text, int, timestamptz, text), jobsched.cron_describe(text)
+	TO jobsched_submitter, jobsched_viewer, jobsched_worker;
 GRANT SELECT ON jobsched.job_status, jobsched.runs TO jobsched_submitter, jobsched_viewer;
 GRANT SELECT ON jobsched.workers, jobsched.queues, jobsched.cron_ticks TO jobsched_viewer;
 GRANT EXECUTE ON FUNCTION jobsched.scheduler_status(), jobsched.worker_lease() TO jobsched_viewer;
 GRANT EXECUTE ON FUNCTION jobsched.register_worker(text, text[], int, jsonb), jobsched.claim(uuid, uuid, uuid[]), jobsched.release(uuid, uuid[], uuid[], smallint[]),
 	jobsched.finish(uuid, uuid[], uuid[], smallint[], uuid[], timestamptz[], smallint[], text[], text[], text[], jsonb[], jsonb[], bigint[], bigint[], bigint[]),
 	jobsched.heartbeat(uuid, uuid[], uuid[], jsonb), jobsched.unregister_worker(uuid), jobsched.worker_lease() TO jobsched_worker;
-GRANT EXECUTE ON FUNCTION jobsched.adopt() TO jobsched_admin;
+GRANT EXECUTE ON FUNCTION jobsched.adopt(), jobsched.pause_queue(text), jobsched.resume_queue(text) TO jobsched_admin;
 
 /* The scheduler works as this role, never as a superuser. */
 GRANT SELECT, INSERT, UPDATE, DELETE ON jobsched.timers, jobsched.dispatches TO jobsched_scheduler;
