@@ -50,6 +50,7 @@ CREATE TABLE jobsched.jobs (
 	timeout interval,
 	retry_delay interval,
 	retry_delay_max interval,
+	backoff text NOT NULL DEFAULT 'exponential' CHECK (backoff IN ('exponential', 'linear', 'constant')),
 	expires_at timestamptz,
 	unique_key text,
 	rerun_at timestamptz,
@@ -355,17 +356,32 @@ BEGIN
 	END LOOP;
 END $$;
 
-/* Delay before the attempt that follows failure number n (1..): base doubling to a limit, plus up to 10 % jitter. */
-CREATE FUNCTION jobsched._backoff(n int, base interval, most interval) RETURNS interval LANGUAGE sql VOLATILE AS
-	$$ SELECT least(extract(epoch FROM coalesce(most, jobsched._retry_delay_max()))::float8,
-			extract(epoch FROM coalesce(base, jobsched._retry_delay()))::float8 * power(2::float8, least(n - 1, 100)))
-		* (1 + random() * 0.1) * interval '1 second' $$;
+/* Delay before the attempt that follows failure number n (1..): base, doubled, multiplied or as it is, to a limit, plus up to 10 % jitter. */
+CREATE FUNCTION jobsched._backoff(n int, base interval, most interval, shape text DEFAULT 'exponential') RETURNS interval LANGUAGE sql VOLATILE AS
+	$$ SELECT least(coalesce(most, jobsched._retry_delay_max()), coalesce(base, jobsched._retry_delay())
+			* CASE shape WHEN 'linear' THEN least(n, 1000000) WHEN 'constant' THEN 1 ELSE power(2, least(n - 1, 30)) END) * (1 + random() * 0.1) $$;
 
 /* Bits 0..n-1. */
 CREATE FUNCTION jobsched._all_bits(n int) RETURNS bigint LANGUAGE sql IMMUTABLE AS
 	$$ SELECT CASE WHEN n >= 64 THEN -1::bigint ELSE (1::bigint << n) - 1 END $$;
 
 /* ----------------------------------------------------------------- submit */
+
+CREATE FUNCTION jobsched._check_retry(expires_at timestamptz, retry_delay interval, retry_delay_max interval, backoff text, label text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	IF expires_at IN ('infinity', '-infinity') THEN
+		PERFORM jobsched._invalid('expires_at', label || format('expires_at: %s is not a time', expires_at), 'NULL: it waits for as long as it takes.');
+	END IF;
+	IF retry_delay < interval '0' OR retry_delay > interval '30 days' THEN
+		PERFORM jobsched._invalid('retry_delay', label || format('retry_delay: %s is out of range 0..30 days', retry_delay), 'NULL: jobsched.retry_delay.');
+	END IF;
+	IF retry_delay_max < interval '0' OR retry_delay_max > interval '30 days' THEN
+		PERFORM jobsched._invalid('retry_delay_max', label || format('retry_delay_max: %s is out of range 0..30 days', retry_delay_max), 'NULL: jobsched.retry_delay_max.');
+	END IF;
+	IF backoff IS NULL OR backoff NOT IN ('exponential', 'linear', 'constant') THEN
+		PERFORM jobsched._invalid('backoff', label || format('backoff: %L is not allowed', backoff), 'Allowed: exponential, linear, constant.');
+	END IF;
+END $$;
 
 /* What is checked of every job, new or changed. */
 CREATE FUNCTION jobsched._check_job(name text, payload jsonb, priority int, max_retries int, timeout interval, label text) RETURNS void LANGUAGE plpgsql AS $$
@@ -402,16 +418,49 @@ BEGIN
 	END IF;
 END $$;
 
+/* New content and time for a once job that has not started; false when it has.  The caller has checked the values. */
+CREATE FUNCTION jobsched._replace(id uuid, name text, payload jsonb, due timestamptz, queue smallint, priority int, max_retries int, timeout interval,
+	expires_at timestamptz, retry_delay interval, retry_delay_max interval, backoff text) RETURNS boolean LANGUAGE plpgsql AS $$
+#variable_conflict use_variable
+DECLARE
+	job jobsched.jobs;
+BEGIN
+	SELECT j.* INTO job FROM jobsched.jobs j WHERE j.id = id AND j.slot IN (jobsched.slot_of(id), 16) FOR UPDATE;
+	IF NOT FOUND THEN
+		RETURN false;
+	END IF;
+	IF job.frequency <> 'once' THEN
+		PERFORM jobsched._conflict(format('job %s is a cron job', id), 'schedule() changes a cron job by its name.');
+	END IF;
+	UPDATE jobsched.timers t SET due_at = CASE job.state WHEN 'paused' THEN 'infinity' ELSE due END, run_at = due, task = jobsched._task_hash(name),
+		priority = _replace.priority, queue = _replace.queue
+	WHERE t.job_id = id AND t.attempt = 1;
+	IF NOT FOUND THEN
+		RETURN false;
+	END IF;
+	UPDATE jobsched.jobs j SET name = _replace.name, payload = _replace.payload, queue = _replace.queue, priority = _replace.priority, max_retries = _replace.max_retries,
+		timeout = _replace.timeout, expires_at = _replace.expires_at, retry_delay = _replace.retry_delay, retry_delay_max = _replace.retry_delay_max, backoff = _replace.backoff
+	WHERE j.id = id AND j.slot = job.slot;
+	PERFORM jobsched._wake(queue, priority::smallint, due);
+	RETURN true;
+END $$;
+
 CREATE FUNCTION jobsched._submit(name text, payload jsonb, run_at timestamptz, cron text, time_zone text, queue text, priority int,
-	max_retries int, timeout interval, unique_key text, label text, OUT id uuid, OUT created boolean) LANGUAGE plpgsql AS $$
+	max_retries int, timeout interval, unique_key text, label text, unique_mode text DEFAULT 'keep', expires_at timestamptz DEFAULT NULL,
+	retry_delay interval DEFAULT NULL, retry_delay_max interval DEFAULT NULL, backoff text DEFAULT 'exponential', OUT id uuid, OUT created boolean) LANGUAGE plpgsql AS $$
 #variable_conflict use_variable
 DECLARE
 	who text := jobsched.caller();
 	queue_id smallint;
 	due timestamptz;
 	zone text;
+	known uuid;
 BEGIN
 	PERFORM jobsched._check_job(name, payload, priority, max_retries, timeout, label);
+	PERFORM jobsched._check_retry(expires_at, retry_delay, retry_delay_max, backoff, label);
+	IF unique_mode IS NULL OR unique_mode NOT IN ('keep', 'replace', 'error') THEN
+		PERFORM jobsched._invalid('unique_mode', label || format('unique_mode: %L is not allowed', unique_mode), 'Allowed: keep, replace, error.');
+	END IF;
 	IF unique_key IS NOT NULL AND (length(unique_key) NOT BETWEEN 1 AND 255 OR unique_key ~ '[[:cntrl:]]') THEN
 		PERFORM jobsched._invalid('unique_key', label || format('unique_key: %s is not allowed', to_json(left(unique_key, 300))),
 			'1 to 255 characters, none of them a control character.');
@@ -442,18 +491,25 @@ BEGIN
 		LOOP
 			INSERT INTO jobsched.unique_keys (owner, key, job_id) VALUES (who, unique_key, id) ON CONFLICT DO NOTHING;
 			EXIT WHEN FOUND;
-			SELECT k.job_id INTO id FROM jobsched.unique_keys k WHERE k.owner = who AND k.key = unique_key;
-			IF FOUND THEN
+			SELECT k.job_id INTO known FROM jobsched.unique_keys k WHERE k.owner = who AND k.key = unique_key FOR UPDATE;
+			CONTINUE WHEN NOT FOUND;
+			IF unique_mode = 'error' THEN
+				PERFORM jobsched._conflict(format('unique_key %L belongs to job %s', unique_key, known), 'unique_mode keep answers that job, replace changes it while it has not started.');
+			END IF;
+			IF unique_mode = 'keep' OR jobsched._replace(known, name, payload, due, queue_id, priority, max_retries, timeout, expires_at, retry_delay, retry_delay_max, backoff) THEN
+				id := known;
 				created := false;
 				RETURN;
 			END IF;
-			id := jobsched._uuid_v7(jobsched._open_slot());
+			/* It has started or ended: the key goes on to a new job. */
+			UPDATE jobsched.unique_keys k SET job_id = id WHERE k.owner = who AND k.key = unique_key;
+			EXIT;
 		END LOOP;
 	END IF;
 
-	INSERT INTO jobsched.jobs (slot, id, name, payload, frequency, queue, priority, max_retries, timeout, unique_key, owner)
+	INSERT INTO jobsched.jobs (slot, id, name, payload, frequency, queue, priority, max_retries, timeout, unique_key, owner, expires_at, retry_delay, retry_delay_max, backoff)
 	VALUES (CASE WHEN cron IS NULL THEN jobsched.slot_of(id) ELSE 16 END, id, name, payload,
-		CASE WHEN cron IS NULL THEN 'once' ELSE 'cron' END, queue_id, priority, max_retries, timeout, unique_key, who);
+		CASE WHEN cron IS NULL THEN 'once' ELSE 'cron' END, queue_id, priority, max_retries, timeout, unique_key, who, expires_at, retry_delay, retry_delay_max, backoff);
 	IF cron IS NOT NULL THEN
 		INSERT INTO jobsched.schedules (job_id, owner, cron, time_zone) VALUES (id, who, cron, zone);
 	END IF;
@@ -464,15 +520,19 @@ END $$;
 
 CREATE FUNCTION jobsched.submit(name text, payload jsonb DEFAULT '{}', run_at timestamptz DEFAULT NULL, cron text DEFAULT NULL,
 	time_zone text DEFAULT NULL, queue text DEFAULT NULL, priority int DEFAULT 0, max_retries int DEFAULT 3, timeout interval DEFAULT NULL,
-	unique_key text DEFAULT NULL) RETURNS uuid LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-	SELECT (jobsched._submit(name, payload, run_at, cron, time_zone, queue, priority, max_retries, timeout, unique_key, '')).id
+	unique_key text DEFAULT NULL, unique_mode text DEFAULT 'keep', expires_at timestamptz DEFAULT NULL, retry_delay interval DEFAULT NULL,
+	retry_delay_max interval DEFAULT NULL, backoff text DEFAULT 'exponential') RETURNS uuid LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+	SELECT (jobsched._submit(name, payload, run_at, cron, time_zone, queue, priority, max_retries, timeout, unique_key, '',
+		unique_mode, expires_at, retry_delay, retry_delay_max, backoff)).id
 $$;
-COMMENT ON FUNCTION jobsched.submit(text, jsonb, timestamptz, text, text, text, int, int, interval, text) IS
+COMMENT ON FUNCTION jobsched.submit(text, jsonb, timestamptz, text, text, text, int, int, interval, text, text, timestamptz, interval, interval, text) IS
 'Accepts a job, in the caller''s transaction; returns its id.
 name: the task, 1..255 characters. payload: JSON object, array or string, at most jobsched.max_payload_bytes.
 run_at: when to run it once (NULL: now); or cron: a cron expression, evaluated in time_zone (NULL: jobsched.time_zone).
 queue: NULL is jobsched.queue. priority 0..9, 9 first. max_retries 0..1000. timeout: of one attempt, NULL none.
-unique_key: the same key of the same owner gives the job that has it, and changes nothing.
+unique_key: with unique_mode keep, the same key of the same owner gives the job that has it and changes nothing; replace: gives it a new payload, time and
+settings while it has not started, else makes a new job that takes the key (so debouncing is one call); error: JS003.
+expires_at: a run that has not started by then ends expired. retry_delay, retry_delay_max (NULL: the settings), backoff (exponential, linear, constant): time between attempts.
 Errors: JS001 names the argument.';
 
 /* Types of the fields of a job in JSON; null counts as absent. */
@@ -545,11 +605,14 @@ CREATE FUNCTION jobsched._submit_item(job jsonb, label text, OUT id uuid, OUT cr
 BEGIN
 	PERFORM jobsched._check_fields(job, '{"name": "string", "payload": "object|array|string", "run_at": "string|number", "cron": "string",
 		"time_zone": "string", "queue": "string", "priority": "number", "max_retries": "number", "timeout": "number|string",
-		"unique_key": "string"}', label);
+		"unique_key": "string", "unique_mode": "string", "expires_at": "string|number", "retry_delay": "number|string", "retry_delay_max": "number|string",
+		"backoff": "string"}', label);
 	SELECT s.id, s.created INTO id, created FROM jobsched._submit(job ->> 'name', coalesce(job -> 'payload', '{}'),
 		jobsched._time_field(job, 'run_at', label), job ->> 'cron', job ->> 'time_zone', job ->> 'queue',
 		jobsched._int_field(job, 'priority', label, 0), jobsched._int_field(job, 'max_retries', label, 3),
-		jobsched._duration_field(job, 'timeout', label), job ->> 'unique_key', label) s;
+		jobsched._duration_field(job, 'timeout', label), job ->> 'unique_key', label, coalesce(job ->> 'unique_mode', 'keep'),
+		jobsched._time_field(job, 'expires_at', label), jobsched._duration_field(job, 'retry_delay', label), jobsched._duration_field(job, 'retry_delay_max', label),
+		coalesce(job ->> 'backoff', 'exponential')) s;
 END $$;
 
 CREATE FUNCTION jobsched.submit_many(jobs jsonb) RETURNS SETOF uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -805,7 +868,7 @@ BEGIN
 	f AS MATERIALIZED (
 		SELECT r.*, l.job_ids[r.run + 1] AS id, l.run_ats[r.run + 1] AS nominal, l.attempts[r.run + 1] AS try, l.failures[r.run + 1] AS failed,
 			l.losses[r.run + 1] AS lost, l.queued_at, l.queue, l.priority,
-			j.state, j.max_retries, j.retry_delay, j.retry_delay_max, j.name,
+			j.state, j.max_retries, j.retry_delay, j.retry_delay_max, j.backoff, j.name,
 			CASE WHEN r.outcome = 'succeeded' THEN 'succeeded'
 				WHEN j.state = 'cancelled' THEN 'cancelled'
 				WHEN j.id IS NULL OR r.outcome = 'permanent' THEN 'failed'
@@ -826,7 +889,7 @@ BEGIN
 	t AS (
 		INSERT INTO jobsched.timers AS t (due_at, run_at, job_id, task, attempt, failures, losses, priority, queue, segment)
 		SELECT CASE f.state WHEN 'paused' THEN 'infinity'
-			ELSE at + coalesce(f.retry_us * interval '1 microsecond', jobsched._backoff(f.failed + 1, f.retry_delay, f.retry_delay_max)) END,
+			ELSE at + coalesce(f.retry_us * interval '1 microsecond', jobsched._backoff(f.failed + 1, f.retry_delay, f.retry_delay_max, f.backoff)) END,
 			f.nominal, f.id, jobsched._task_hash(f.name), f.try + 1, f.failed + 1, f.lost, f.priority, f.queue, jobsched.segment_of(f.id)
 		FROM f WHERE f.verdict = 'retry'
 		RETURNING jobsched._wake(t.queue, t.priority, t.due_at))
@@ -1448,6 +1511,76 @@ END $$;
 COMMENT ON FUNCTION jobsched.alter_schedule(uuid, text, text, jsonb, text, text, interval, int, interval, timestamptz, timestamptz, bigint, text, text) IS
 'Changes what is given of a cron job, keeps the rest (schedule() sets all); returns its next time, null when there is none.';
 
+CREATE FUNCTION jobsched.alter_job(id uuid, payload jsonb DEFAULT NULL, run_at timestamptz DEFAULT NULL, queue text DEFAULT NULL, priority int DEFAULT NULL,
+	max_retries int DEFAULT NULL, timeout interval DEFAULT NULL, expires_at timestamptz DEFAULT NULL, retry_delay interval DEFAULT NULL, retry_delay_max interval DEFAULT NULL,
+	backoff text DEFAULT NULL) RETURNS timestamptz LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+	job jobsched.jobs := jobsched._lock_job(id);
+	due timestamptz;
+BEGIN
+	IF job.frequency = 'cron' THEN
+		PERFORM jobsched._conflict(format('job %s is a cron job', id), 'alter_schedule() changes it.');
+	END IF;
+	SELECT t.run_at INTO due FROM jobsched.timers t WHERE t.job_id = id AND t.attempt = 1;
+	due := coalesce(run_at, due, clock_timestamp());
+	IF due IN ('infinity', '-infinity') THEN
+		PERFORM jobsched._invalid('run_at', format('run_at: %s is not a time', due), 'Give a finite time.');
+	END IF;
+	payload := coalesce(payload, job.payload);
+	priority := coalesce(priority, job.priority);
+	max_retries := coalesce(max_retries, job.max_retries);
+	timeout := coalesce(timeout, job.timeout);
+	PERFORM jobsched._check_job(job.name, payload, priority, max_retries, timeout, '');
+	PERFORM jobsched._check_retry(expires_at, retry_delay, retry_delay_max, coalesce(backoff, job.backoff), '');
+	IF NOT jobsched._replace(id, job.name, payload, due, CASE WHEN queue IS NULL THEN job.queue ELSE jobsched._queue_id(queue) END, priority, max_retries, timeout,
+			coalesce(expires_at, job.expires_at), coalesce(retry_delay, job.retry_delay), coalesce(retry_delay_max, job.retry_delay_max), coalesce(backoff, job.backoff)) THEN
+		PERFORM jobsched._conflict(format('job %s has started or ended', id), 'Only a job that has not started can be changed.');
+	END IF;
+	RETURN due;
+END $$;
+COMMENT ON FUNCTION jobsched.alter_job(uuid, jsonb, timestamptz, text, int, int, interval, timestamptz, interval, interval, text) IS
+'Changes what is given of a once job that has not started, keeps the rest; returns its run_at. JS003 when it has started or ended, or is a cron job.';
+
+CREATE FUNCTION jobsched.backfill(id uuid, "from" timestamptz, "to" timestamptz) RETURNS int LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+	job jobsched.jobs := jobsched._lock_job(id);
+	s jobsched.schedules;
+	nominal timestamptz;
+	at timestamptz := clock_timestamp();
+	n int := 0;
+BEGIN
+	SELECT x.* INTO s FROM jobsched.schedules x WHERE x.job_id = id FOR UPDATE;
+	IF NOT FOUND OR job.state = 'cancelled' THEN
+		PERFORM jobsched._conflict(format('job %s is no active cron job', id), 'Only times of a cron job can be made up for.');
+	END IF;
+	IF "to" IS NULL OR "to" > at THEN
+		PERFORM jobsched._invalid('to', format('to: %s is not in the past', coalesce("to"::text, 'NULL')), 'Later times come by themselves.');
+	END IF;
+	IF "from" IS NULL OR "from" > "to" OR "from" = '-infinity' THEN
+		PERFORM jobsched._invalid('from', format('from: %s is not a time before to', coalesce("from"::text, 'NULL')), 'from and to are both included.');
+	END IF;
+	nominal := jobsched.cron_next(s.cron, "from" - interval '1 microsecond', s.time_zone);
+	WHILE nominal <= "to" LOOP
+		INSERT INTO jobsched.cron_ticks AS k (job_id, run_at, outcome) VALUES (id, nominal, 'fired')
+		ON CONFLICT (job_id, run_at) DO UPDATE SET outcome = 'fired', decided_at = now() WHERE k.outcome <> 'fired';
+		IF FOUND THEN
+			n := n + 1;
+			IF n > 10000 THEN
+				PERFORM jobsched._invalid('to', format('to: more than 10000 times between %s and %s', "from", "to"), 'Make up for a shorter time.');
+			END IF;
+			INSERT INTO jobsched.timers (due_at, run_at, job_id, task, priority, queue, segment)
+			VALUES (CASE job.state WHEN 'paused' THEN 'infinity' ELSE at END, nominal, id, jobsched._task_hash(job.name), job.priority, job.queue, jobsched.segment_of(id));
+		END IF;
+		nominal := jobsched.cron_next(s.cron, nominal, s.time_zone);
+	END LOOP;
+	PERFORM jobsched._wake(job.queue, job.priority, at);
+	RETURN n;
+END $$;
+COMMENT ON FUNCTION jobsched.backfill(uuid, timestamptz, timestamptz) IS
+'Plans a run now for each time of a cron job between from and to (both included, in the past) that did not fire; returns their number, at most 10000.';
+
 /* ---------------------------------------------------------------- explain */
 
 CREATE FUNCTION jobsched.explain_job(id uuid, OUT status text, OUT reason text) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -1607,9 +1740,10 @@ REVOKE ALL ON ALL TABLES IN SCHEMA jobsched FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA jobsched TO jobsched_submitter, jobsched_worker, jobsched_viewer, jobsched_admin, jobsched_scheduler;
 
-GRANT EXECUTE ON FUNCTION jobsched.submit(text, jsonb, timestamptz, text, text, text, int, int, interval, text), jobsched.submit_many(jsonb),
+GRANT EXECUTE ON FUNCTION jobsched.submit(text, jsonb, timestamptz, text, text, text, int, int, interval, text, text, timestamptz, interval, interval, text), jobsched.submit_many(jsonb),
 	jobsched.cancel(uuid), jobsched.rest_submit(jsonb), jobsched.rest_cancel(uuid), jobsched.run_now(uuid), jobsched.retry(uuid),
-	jobsched.pause(uuid), jobsched.resume(uuid), jobsched.unschedule(uuid), jobsched.unschedule(text),
+	jobsched.pause(uuid), jobsched.resume(uuid), jobsched.unschedule(uuid), jobsched.unschedule(text), jobsched.backfill(uuid, timestamptz, timestamptz),
+	jobsched.alter_job(uuid, jsonb, timestamptz, text, int, int, interval, timestamptz, interval, interval, text),
 	jobsched.schedule(text, text, text, jsonb, text, text, int, int, interval, text, text, interval, int, interval, timestamptz, timestamptz, bigint, text, text),
 	jobsched.alter_schedule(uuid, text, text, jsonb, text, text, interval, int, interval, timestamptz, timestamptz, bigint, text, text) TO jobsched_submitter;
 GRANT EXECUTE ON FUNCTION jobsched.explain_job(uuid) TO jobsched_submitter, jobsched_viewer;

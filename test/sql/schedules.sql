@@ -107,3 +107,45 @@ SELECT s.* FROM (VALUES
 ) t(n, statement), public.said(t.statement) s ORDER BY n;
 SELECT (public.said(format('SELECT jobsched.retry(%L)', :'k'))).state AS retry_planned, (public.said(format('SELECT jobsched.run_now(%L)', :'j'))).state AS run_cancelled,
 	(public.said(format('SELECT jobsched.pause(%L)', :'j'))).state AS pause_cancelled, (public.said(format('SELECT jobsched.unschedule(%L::uuid)', :'k'))).state AS unschedule_once;
+
+-- unique_mode: keep, replace while it has not started, error; then the key goes on to a new job
+SELECT jobsched.submit('echo', '{"n": 1}', run_at => '2031-01-01', unique_key => 'd') AS a \gset
+SELECT jobsched.submit('echo', '{"n": 2}', run_at => '2032-01-01', unique_key => 'd', unique_mode => 'replace', priority => 4, queue => 'slow') = :'a' AS same;
+SELECT s.payload, s.next_run_at, s.priority, s.queue, t.priority AS timers, t.queue = (SELECT id FROM jobsched.queues WHERE name = 'slow') AS queues
+FROM jobsched.job_status s JOIN jobsched.timers t ON t.job_id = s.id WHERE s.id = :'a';
+SELECT regexp_replace(message, '[0-9a-f-]{36}', 'ID') AS message, state FROM public.said($$SELECT jobsched.submit('echo', unique_key => 'd', unique_mode => 'error')$$);
+SELECT jobsched.cancel(:'a');
+SELECT jobsched.submit('echo', '{"n": 3}', run_at => '2032-01-01', unique_key => 'd', unique_mode => 'replace') AS b \gset
+SELECT :'b' <> :'a' AS another, jobsched.submit('echo', unique_key => 'd') = :'b' AS keeps;
+SELECT state FROM public.said(format('SELECT jobsched.submit(%L, cron => %L, unique_key => %L)', 'echo', '* * * * *', 'c')) UNION ALL
+SELECT state FROM public.said($$SELECT jobsched.submit('echo', unique_key => 'c', unique_mode => 'replace')$$);
+
+-- alter_job: what has not started
+SELECT jobsched.alter_job(:'b', payload => '{"x": 1}', run_at => '2031-02-02', priority => 7, queue => 'other', max_retries => 9, timeout => '5 s') AS run_at;
+SELECT payload, next_run_at, priority, queue, max_retries, timeout FROM jobsched.job_status WHERE id = :'b';
+SELECT jobsched.alter_job(:'b', priority => 1) AS run_at;
+SELECT payload, priority, queue FROM jobsched.job_status WHERE id = :'b';
+SELECT (public.said(format('SELECT jobsched.alter_job(%L, priority => 10)', :'b'))).state AS priority, (public.said(format('SELECT jobsched.alter_job(%L)', :'a'))).state AS ended;
+
+-- shapes of backoff
+SELECT n, shape, bool_and(d BETWEEN w AND w * 1.1) AS within
+FROM (VALUES (3, 'linear', interval '3 min'), (100, 'linear', '30 min'), (3, 'constant', '1 min'), (3, 'exponential', '4 min')) v(n, shape, w),
+	generate_series(1, 50), jobsched._backoff(n, NULL, NULL, shape) d GROUP BY 1, 2 ORDER BY 2, 1;
+SELECT bool_and(d BETWEEN '7 s' AND '7.7 s') AS own_delay FROM generate_series(1, 50), jobsched._backoff(4, '3 s', '7 s') d;
+
+-- backfill: each time once
+SELECT jobsched.schedule('hourly', '0 * * * *', 'echo') AS s \gset
+SELECT jobsched.backfill(:'s', '2026-01-01 00:00', '2026-01-01 05:00') AS six, jobsched.backfill(:'s', '2026-01-01 00:00', '2026-01-01 06:00') AS one;
+SELECT count(DISTINCT run_at), bool_and(due_at <= clock_timestamp()) AS due FROM jobsched.timers WHERE job_id = :'s' AND NOT cron;
+SELECT field, state FROM public.said(format('SELECT jobsched.backfill(%L, %L, %L)', :'s', '2026-01-01', '2036-01-01')) UNION ALL
+SELECT field, state FROM public.said(format('SELECT jobsched.backfill(%L, %L, %L)', :'s', '2026-01-02', '2026-01-01')) UNION ALL
+SELECT field, state FROM public.said(format('SELECT jobsched.backfill(%L, %L, %L)', :'b', '2026-01-01', '2026-01-02'));
+SELECT s.* FROM (VALUES
+	(1, $$SELECT jobsched.submit('echo', unique_mode => 'merge')$$),
+	(2, $$SELECT jobsched.submit('echo', expires_at => 'infinity')$$),
+	(3, $$SELECT jobsched.submit('echo', retry_delay => '-1 s')$$),
+	(4, $$SELECT jobsched.submit('echo', retry_delay_max => '31 days')$$),
+	(5, $$SELECT jobsched.submit('echo', backoff => 'never')$$),
+	(6, $$SELECT jobsched.submit_many('[{"name": "x", "backoff": "never"}]')$$)
+) t(n, statement), public.said(t.statement) s ORDER BY n;
+SELECT count(*) FROM jobsched.submit_many('[{"name": "x", "expires_at": "2031-01-01T00:00:00Z", "backoff": "linear", "retry_delay": 5}, {"name": "y", "unique_key": "k", "unique_mode": "replace"}]');
