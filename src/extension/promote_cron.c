@@ -134,7 +134,7 @@ plan_next_run(const Queue *queue, int priority, const DueRun *run, TimestampTz n
 	txn_run(&plan_tick, key, NULL);
 
 	/* Times missed while nothing ran are not made up for: this run stands for all of them. */
-	if (cron_next_time(expr, Max(run->run_at, now), zone, &next, &error) == CRON_NEXT_OK)
+	if (cron_next_time(expr, Max(run->run_at, now), zone, NULL, &next, &error) == CRON_NEXT_OK)
 	{
 		Datum		values[6] = {
 			UUIDPGetDatum(&run->job_id), TimestampTzGetDatum(next), Int32GetDatum(run->task),
