@@ -109,7 +109,10 @@ SELECT s.* FROM (VALUES
 	(10, $$SELECT jobsched.submit_many('[{"name":"a"},{"name":"b","run_at":"2030-13-01T00:00:00Z"}]')$$),
 	(11, $$SELECT jobsched.submit_many('[{"name":"a"},{"name":"b","payload":null}]')$$),
 	(12, $$SELECT jobsched.submit_many('[{"name":"a"},{"name":"b","cron":"61 * * * *"}]')$$),
-	(13, $$SELECT jobsched.submit_many('[{"name":"a"},{"name":"b","timeout":-1}]')$$)
+	(13, $$SELECT jobsched.submit_many('[{"name":"a"},{"name":"b","timeout":-1}]')$$),
+	(14, $$SELECT jobsched.submit_many('[{"name":"a","run_at":"2030-01-01T00:00:00+99"}]')$$),
+	-- 600,000 characters, 1,200,002 bytes of JSON
+	(15, $$SELECT jobsched.submit_many(jsonb_build_array(jsonb_build_object('name', 'a', 'payload', repeat(E'\n', 600000))))$$)
 ) t(n, statement), public.said(t.statement) s ORDER BY n;
 SELECT count(*) - :before AS stored FROM jobsched.jobs;
 
@@ -129,7 +132,8 @@ SELECT s.* FROM (VALUES
 	(12, $$SELECT jobsched.rest_submit('{"name":"echo","frequency":"once","next_run_time":1,"max_retries":"3"}')$$),
 	(13, $$SELECT jobsched.rest_submit('{"name":"echo","frequency":"once","next_run_time":1,"extra":1}')$$),
 	(14, $$SELECT jobsched.rest_get('00000000-0000-7000-8000-000000000000')$$),
-	(15, $$SELECT jobsched.rest_cancel('00000000-0000-7000-8000-000000000000')$$)
+	(15, $$SELECT jobsched.rest_cancel('00000000-0000-7000-8000-000000000000')$$),
+	(16, $$SELECT jobsched.rest_submit('{"name":"echo","frequency":"once","next_run_time":"2030-01-01T00:00:00+99"}')$$)
 ) t(n, statement), public.said(t.statement) s ORDER BY n;
 SELECT r -> 'created' AS created, r #> '{job,name}' AS name, r #> '{job,status}' AS status, r #> '{job,payload}' AS payload, r #> '{job,max_retries}' AS retries,
 	r #> '{job,next_run_time}' AS epoch, r #> '{job,next_run_at}' AS at
