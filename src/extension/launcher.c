@@ -144,6 +144,21 @@ is_running(Child *child, TimestampTz now)
 	return false;
 }
 
+/*
+ * A process that a launcher before this one started: it goes on, and a second one would only take its place at the
+ * wake-ups.  Nobody tells us when it ends.
+ */
+static bool
+is_orphan(const Child *child, JsSlot *slot)
+{
+	JsStatus	status;
+
+	if (child->handle != NULL)
+		return false;
+	shmem_read_status(slot, &status);
+	return status.pid != 0;
+}
+
 /* Starts what is missing in one database; returns when to look again. */
 static TimestampTz
 look_after(int number, Child *children, bool *missing, TimestampTz now)
@@ -156,6 +171,11 @@ look_after(int number, Child *children, bool *missing, TimestampTz now)
 	{
 		if (is_running(&children[i], now) || i >= js_schedulers)
 			continue;
+		if (is_orphan(&children[i], &db->slots[i]))
+		{
+			again = Min(again, now + RESTART_WAIT);
+			continue;
+		}
 		if (now < children[i].start_from)
 		{
 			again = Min(again, children[i].start_from);
@@ -166,7 +186,7 @@ look_after(int number, Child *children, bool *missing, TimestampTz now)
 		if (!OidIsValid(oid))
 		{
 			shmem_set_state(&db->slots[i], "waiting: the database does not exist");
-			again = now + RESTART_WAIT;
+			again = Min(again, now + RESTART_WAIT);
 			continue;
 		}
 		children[i].started_at = now;

@@ -147,6 +147,18 @@ subtest 'the process' => sub {
 	$stack->wait_for_sql(promoted(submit()), 't', 10);
 	pass('comes back after a crash of the server');
 
+	# A new launcher finds the process of the old one: a second one would take its place at the wake-ups.
+	($pid) = $stack->scheduler_pids;
+	my $launcher = $stack->sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'jobsched launcher'");
+	$stack->sql("SELECT pg_terminate_backend($launcher)");
+	$stack->wait_for_sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'jobsched launcher' AND pid <> $launcher", '1', 15);
+	sleep 3;
+	is($stack->sql("SELECT array_agg(pid) FROM pg_stat_activity WHERE backend_type = 'jobsched scheduler'"), "{$pid}", 'a new launcher starts no second process');
+	kill 'TERM', $pid;
+	$stack->wait_for_sql("SELECT pid <> $pid AND pid <> 0 AND state = 'running' FROM jobsched.scheduler_status()", 't', 15);
+	$stack->wait_for_sql(promoted(submit()), 't', 10);
+	pass('but starts the next one');
+
 	$stack->guc('jobsched.schedulers' => 3);
 	$stack->wait_for_sql("SELECT count(*) FROM jobsched.scheduler_status() WHERE state = 'running'", '3', 15);
 	empty();
