@@ -213,7 +213,8 @@ pg_connect(struct pg *pg)
 	}
 	PQsetNoticeReceiver(pg->conn, ignore_notice, NULL);
 	/* Timestamps must read back as they were printed, and name a run alike for every worker. */
-	result = PQexec(pg->conn, "SET datestyle = 'ISO, YMD'; SET timezone = 'UTC'; SET jit = off");
+	result = PQexec(pg->conn, "SET datestyle = 'ISO, YMD'; SET timezone = 'UTC'; SET jit = off;"
+					" SET default_transaction_isolation = 'read committed'");
 	if (PQresultStatus(result) != PGRES_COMMAND_OK) {
 		copy_message(err.msg, sizeof(err.msg), PQresultErrorMessage(result));
 		PQclear(result);
