@@ -21,10 +21,12 @@ include $(PGXS)
 -include $(OBJS:.o=.d)
 else
 .DEFAULT_GOAL = all
-all install:
-	@echo "No PostgreSQL server headers ($(PG_CONFIG) --pgxs): run make deps, or set PG_CONFIG"; exit 1
+all install: no-headers
+no-headers:
+	@echo "No PostgreSQL server headers ($(PG_CONFIG) --pgxs): run make deps, or set PG_CONFIG" >&2; exit 1
 clean:
 	rm -rf build
+.PHONY: no-headers
 endif
 
 # ---- the programs: build/release, or build/<sanitizers> with SANITIZE=address,undefined ----
@@ -107,6 +109,6 @@ help:
 #: make bench      measure (BENCH=drain or latency, ARGS="-r 5");  make chaos: faults, and the model with guards taken out
 #: make lint       compilers with warnings as errors, clang-tidy, cppcheck, shellcheck
 #: make format     clang-format over all C
-#: make clean      remove what was built (make stop first; rm -rf .run removes the data)
+#: make clean      remove what was built (make stop first; the data are in .run, or where .run/data points)
 
 .PHONY: all install clean programs install-programs deps private start run stop status test bench chaos lint format help
