@@ -137,6 +137,7 @@ CREATE TABLE jobsched.schedules (
 	cron text NOT NULL,
 	time_zone text NOT NULL,
 	last_run_at timestamptz,
+	waits_until timestamptz,
 	starts_at timestamptz,
 	ends_at timestamptz,
 	max_runs bigint CHECK (max_runs > 0),
@@ -245,6 +246,7 @@ COMMENT ON TABLE jobsched.schedules IS 'the narrow part of a cron job, which eac
 COMMENT ON COLUMN jobsched.schedules.fired IS 'runs planned by the clock so far, for max_runs';
 COMMENT ON COLUMN jobsched.schedules.paused IS 'true: its times pass as skipped_paused';
 COMMENT ON COLUMN jobsched.schedules.last_run_at IS 'latest nominal time promoted; guards against planning a time twice';
+COMMENT ON COLUMN jobsched.schedules.waits_until IS 'times up to this one were promised a run and wait for the end of the one before (queue_one, run_all)';
 COMMENT ON TABLE jobsched.cron_ticks IS 'what became of each nominal time of a cron job';
 COMMENT ON TABLE jobsched.queues IS 'queues: each has a RabbitMQ queue of the same name';
 COMMENT ON COLUMN jobsched.queues.dispatch_window IS 'largest number of unclaimed dispatches; null: jobsched.dispatch_window';
@@ -358,8 +360,10 @@ END $$;
 
 /* Delay before the attempt that follows failure number n (1..): base, doubled, multiplied or as it is, to a limit, plus up to 10 % jitter. */
 CREATE FUNCTION jobsched._backoff(n int, base interval, most interval, shape text DEFAULT 'exponential') RETURNS interval LANGUAGE sql VOLATILE AS
-	$$ SELECT least(coalesce(most, jobsched._retry_delay_max()), coalesce(base, jobsched._retry_delay())
-			* CASE shape WHEN 'linear' THEN least(n, 1000000) WHEN 'constant' THEN 1 ELSE power(2, least(n - 1, 30)) END) * (1 + random() * 0.1) $$;
+	$$ SELECT least(extract(epoch FROM coalesce(most, jobsched._retry_delay_max()))::float8,	/* an interval would overflow */
+			extract(epoch FROM coalesce(base, jobsched._retry_delay()))::float8
+			* CASE shape WHEN 'linear' THEN n WHEN 'constant' THEN 1 ELSE power(2::float8, least(n - 1, 100)) END)
+		* (1 + random() * 0.1) * interval '1 second' $$;
 
 /* Bits 0..n-1. */
 CREATE FUNCTION jobsched._all_bits(n int) RETURNS bigint LANGUAGE sql IMMUTABLE AS
@@ -829,6 +833,17 @@ BEGIN
 	END IF;
 END $$;
 
+/*
+ * May a timer of this job wait for resume()?  A resume() that is under way would not see that timer: it waits for the lock taken
+ * here, and when it has the job already (SKIP LOCKED: nothing here waits for people), the timer must not wait.
+ */
+CREATE FUNCTION jobsched._still_paused(id uuid) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM FROM jobsched.jobs j WHERE j.id = _still_paused.id AND j.slot IN (jobsched.slot_of(_still_paused.id), 16) AND j.state = 'paused'
+	FOR SHARE SKIP LOCKED;
+	RETURN FOUND;
+END $$;
+
 CREATE FUNCTION jobsched.finish(worker uuid, dispatches uuid[], tokens uuid[], runs smallint[], job_ids uuid[], run_ats timestamptz[],
 		attempts smallint[], outcomes text[], reasons text[], errors text[], results jsonb[], artifacts jsonb[],
 		started_us bigint[], ran_us bigint[], retry_us bigint[])
@@ -888,7 +903,7 @@ BEGIN
 		FROM f, (SELECT slot) AS finish_slot),
 	t AS (
 		INSERT INTO jobsched.timers AS t (due_at, run_at, job_id, task, attempt, failures, losses, priority, queue, segment)
-		SELECT CASE f.state WHEN 'paused' THEN 'infinity'
+		SELECT CASE WHEN f.state = 'paused' AND jobsched._still_paused(f.id) THEN 'infinity'
 			ELSE at + coalesce(f.retry_us * interval '1 microsecond', jobsched._backoff(f.failed + 1, f.retry_delay, f.retry_delay_max, f.backoff)) END,
 			f.nominal, f.id, jobsched._task_hash(f.name), f.try + 1, f.failed + 1, f.lost, f.priority, f.queue, jobsched.segment_of(f.id)
 		FROM f WHERE f.verdict = 'retry'
@@ -937,7 +952,7 @@ BEGIN
 		WHERE r.first AND r.run BETWEEN 0 AND cardinality(l.job_ids) - 1 AND (l.old >> r.run) & 1 = 0),
 	t AS (	/* guard: M_RELEASE_ROW: no execution, the attempt is not used up */
 		INSERT INTO jobsched.timers AS t (due_at, run_at, job_id, task, attempt, failures, losses, priority, queue, segment)
-		SELECT CASE f.state WHEN 'paused' THEN 'infinity' ELSE at END, f.nominal, f.id, jobsched._task_hash(f.name), f.try, f.failed, f.lost, f.priority, f.queue, jobsched.segment_of(f.id)
+		SELECT CASE WHEN f.state = 'paused' AND jobsched._still_paused(f.id) THEN 'infinity' ELSE at END, f.nominal, f.id, jobsched._task_hash(f.name), f.try, f.failed, f.lost, f.priority, f.queue, jobsched.segment_of(f.id)
 		FROM f
 		RETURNING jobsched._wake(t.queue, t.priority, t.due_at))
 	SELECT r.dispatch, r.run,
@@ -1010,7 +1025,7 @@ BEGIN
 		FROM f, (SELECT slot) s),
 	t AS (
 		INSERT INTO jobsched.timers AS t (due_at, run_at, job_id, task, attempt, failures, losses, priority, queue, segment)
-		SELECT CASE WHEN f.state = 'paused' THEN 'infinity' WHEN f.losses = 1 THEN at ELSE at + f.losses * interval '10 seconds' * (1 + random() * 0.1) END,
+		SELECT CASE WHEN f.state = 'paused' AND jobsched._still_paused(f.job_id) THEN 'infinity' WHEN f.losses = 1 THEN at ELSE at + f.losses * interval '10 seconds' * (1 + random() * 0.1) END,
 			f.run_at, f.job_id, jobsched._task_hash(f.name), f.attempt + 1, f.failures, f.losses, f.priority, f.queue, jobsched.segment_of(f.job_id)
 		FROM f WHERE f.verdict = 'lost'
 		RETURNING jobsched._wake(t.queue, t.priority, t.due_at))
@@ -1360,7 +1375,7 @@ END $$;
 
 /* Offset inside a schedule's jitter: a hash of the job's id, so the same for each of its times. */
 CREATE FUNCTION jobsched._jitter(id uuid, jitter interval) RETURNS interval LANGUAGE sql IMMUTABLE AS
-	$$ SELECT coalesce(jitter * (('x' || right(id::text, 8))::bit(32)::bigint & 4294967295) / 4294967296.0, interval '0') $$;
+	$$ SELECT coalesce(jitter * ((('x' || right(id::text, 8))::bit(32)::bigint & 4294967295) / 4294967296.0), interval '0') $$;
 
 CREATE FUNCTION jobsched._schedule_id(schedule_name text) RETURNS uuid LANGUAGE plpgsql STABLE AS $$
 #variable_conflict use_column
@@ -1471,6 +1486,9 @@ BEGIN
 	END IF;
 	PERFORM FROM jobsched.schedules s WHERE s.job_id = unschedule.id FOR UPDATE;
 	DELETE FROM jobsched.timers t WHERE t.job_id = unschedule.id AND t.cron;
+	/* Retries that a pause holds back end at claim. */
+	PERFORM jobsched._wake(t.queue, t.priority, '-infinity') FROM jobsched.timers t WHERE t.job_id = unschedule.id AND t.due_at = 'infinity';
+	UPDATE jobsched.timers t SET due_at = t.run_at WHERE t.job_id = unschedule.id AND t.due_at = 'infinity';
 	UPDATE jobsched.schedules s SET schedule_name = NULL WHERE s.job_id = unschedule.id;
 	UPDATE jobsched.jobs j SET state = 'cancelled', state_by = jobsched.caller(), state_at = clock_timestamp() WHERE j.id = job.id AND j.slot = job.slot;
 	RETURN true;
@@ -1761,10 +1779,10 @@ GRANT EXECUTE ON FUNCTION jobsched.adopt(), jobsched.pause_queue(text), jobsched
 /* The scheduler works as this role, never as a superuser. */
 GRANT SELECT, INSERT, UPDATE, DELETE ON jobsched.timers, jobsched.dispatches TO jobsched_scheduler;
 GRANT SELECT, UPDATE ON jobsched.schedules TO jobsched_scheduler;
-GRANT SELECT, INSERT ON jobsched.cron_ticks TO jobsched_scheduler;
+GRANT SELECT, INSERT, UPDATE ON jobsched.cron_ticks TO jobsched_scheduler;
 GRANT SELECT ON jobsched.queues, jobsched.workers, jobsched.cluster, jobsched.ring, jobsched.jobs TO jobsched_scheduler;
 GRANT EXECUTE ON FUNCTION jobsched._rescue(smallint, smallint), jobsched._adopted(), jobsched._task_hash(text), jobsched.worker_lease(),
-	jobsched.cron_next(text, timestamptz, text), jobsched.segment_of(uuid) TO jobsched_scheduler;
+	jobsched.cron_next(text, timestamptz, text), jobsched.segment_of(uuid), jobsched._jitter(uuid, interval) TO jobsched_scheduler;
 
 DO $$
 BEGIN

@@ -14,6 +14,7 @@ SELECT count(*) AS timers FROM jobsched.timers;
 -- the offset is the same each time
 SELECT count(DISTINCT jobsched._jitter(:'s', '10 min')) AS offsets, jobsched._jitter(:'s', NULL) AS none FROM generate_series(1, 10);
 SELECT min(o) < '1 min' AND max(o) > '9 min' AND max(o) < '10 min' AS spread FROM (SELECT jobsched._jitter(gen_random_uuid(), '10 min') AS o FROM generate_series(1, 1000)) x;
+SELECT min(o) < '1 hour' AND max(o) > '23 hours' AND max(o) < '1 day' AS spread FROM (SELECT jobsched._jitter(gen_random_uuid(), '1 day') AS o FROM generate_series(1, 1000)) x;
 -- alter keeps what is not given
 SELECT jobsched.alter_schedule(:'s', cron => '0 5 * * *', jitter => '0')::time AS next;
 SELECT cron, overlap_policy, jitter FROM jobsched.schedules;
@@ -40,6 +41,11 @@ SELECT jobsched.unschedule('nightly') AS ended, jobsched.unschedule(:'s'::uuid) 
 SELECT count(*) AS planned FROM jobsched.timers WHERE cron;
 SELECT status FROM jobsched.job_status WHERE id = :'s';
 SELECT jobsched.schedule('nightly', '0 3 * * *', 'echo') <> :'s' AS another_job;
+-- what a pause held back when the schedule ended does not wait for ever
+SELECT count(jobsched.run_now(job_id)) FROM jobsched.schedules WHERE schedule_name = 'nightly';
+SELECT count(jobsched.pause(job_id)) FROM jobsched.schedules WHERE schedule_name = 'nightly';
+SELECT jobsched.unschedule('nightly') AS ended;
+SELECT count(*) FROM jobsched.timers WHERE due_at = 'infinity';
 DELETE FROM jobsched.timers;
 
 -- a once job: paused, resumed, cancelled, tried anew

@@ -57,6 +57,7 @@ SELECT final, status, started_at IS NOT NULL AS started, finished_at - started_a
 -- backoff doubles to its limit; jitter is at most a tenth
 SELECT n, bool_and(d >= w AND d <= w * 1.1) AS within FROM (VALUES (1, interval '1 min'), (2, '2 min'), (5, '16 min'), (6, '30 min'), (1000, '30 min')) v(n, w),
 	generate_series(1, 100), jobsched._backoff(n, NULL, NULL) d GROUP BY n ORDER BY n;
+SELECT jobsched._backoff(1000, '30 days', '1 hour') BETWEEN '1 hour' AND '1.1 hours' AS nothing_overflows;
 
 -- release: the attempt is not used up
 SELECT jobsched.submit('four') AS four \gset
