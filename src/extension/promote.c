@@ -167,7 +167,7 @@ lock_due(const Scheduler *s, const Head *head, TimestampTz now, int limit, int *
 		run->segment = DatumGetInt16(txn_value(row, 8));
 		run->task = DatumGetInt32(txn_value(row, 9));
 		run->cron = DatumGetBool(txn_value(row, 10));
-		run->held = false;
+		run->plan = NULL;
 	}
 	*count = (int) rows;
 	SPI_freetuptable(SPI_tuptable);
@@ -282,17 +282,20 @@ promote_head(Scheduler *s, const Head *head, TimestampTz now, int batch, Made *m
 				most = js_dispatch_runs,
 				dispatches = 0;
 	bool		full;
-	TimestampTz held_due = DT_NOEND;
-	DueRun	   *runs;
+	CronParts	parts;
+	DueRun	   *all,
+			   *runs;
 
 	for (int i = 0; i < made->count; i++)
 		room -= made->items[i].queue == head->queue;
 	if (room <= 0)
 		return 0;
 	limit = Min(batch, room * Min(state->group, js_dispatch_runs));
-	runs = lock_due(s, head, now, limit, &count);
+	all = lock_due(s, head, now, limit, &count);
 	full = count == limit;
-	count = promote_cron_hold(runs, count, &held_due);
+	promote_cron_decide(all, count, now, &parts);
+	runs = all + parts.settled;
+	count = parts.ready;
 
 	/* With little due, spread it over the slots; when there is more than was read, larger groups each time. */
 	if (full)
@@ -307,10 +310,10 @@ promote_head(Scheduler *s, const Head *head, TimestampTz now, int batch, Made *m
 		taken += n;
 		dispatches++;
 	}
-	if (taken > 0)
+	if (parts.settled + taken > 0)
 	{
-		delete_timers(runs, taken);
-		promote_cron_plan(head->queue, head->priority, runs, taken, now);
+		delete_timers(all, parts.settled + taken);
+		promote_cron_write(head->queue, head->priority, all, parts.settled + taken, now);
 	}
 
 	move->head = state;
@@ -321,17 +324,17 @@ promote_head(Scheduler *s, const Head *head, TimestampTz now, int batch, Made *m
 	{
 		TimestampTz last = taken < count ? runs[taken].due_at : count > 0 ? runs[count - 1].due_at : state->bound;
 
-		move->bound = move->next = Min(last, held_due);
+		move->bound = move->next = Min(last, parts.held_due);
 		move->guess = full;
 	}
 	else
 	{
-		move->bound = Min(now, held_due);
+		move->bound = Min(now, parts.held_due);
 		move->next = DT_NOEND;
 		move->probe = true;
 	}
 	/* A cron run whose schedule is being altered: its row is looked at again shortly. */
-	if (held_due != DT_NOEND)
+	if (parts.held_due != DT_NOEND)
 	{
 		move->next = now + PROMOTE_CRON_HELD;
 		move->probe = false;

@@ -1,18 +1,37 @@
 /*
- * promote_cron.c: promoting the run of a cron job plans the next one, in the same transaction.
+ * promote_cron.c: promoting the planned time of a cron job decides what becomes of it (policy.c), leaves a row for it in
+ * cron_ticks, and plans the next, in the same transaction.
+ *
+ * Everything is read and written for all cron runs of a probe together: a minute's begin brings thousands at once.
  */
 #include "promote_cron.h"
 
 #include "catalog/pg_type.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
-#include "cron_sql.h"
+#include "schedules.h"
 #include "txn.h"
+
+#define TICKS_MOST 5000			/* rows of cron_ticks in a transaction, about */
+#define WAIT_FIRST (250 * JS_USEC_PER_MS)	/* before it is seen again whether an earlier run has ended ... */
+#define WAIT_SHARE 8			/* ... growing with the time waited ... */
+#define WAIT_MOST (5 * USECS_PER_SEC)	/* ... up to this */
+
+/* What was decided about a planned time. */
+typedef struct CronPlan
+{
+	Schedule	schedule;
+	TimestampTz planned;		/* the timer's run_at */
+	bool		stale;			/* was promoted before: its schedule has moved on */
+	PolicyDecision decision;
+	PolicyTick *ticks;			/* decision.count of them */
+} CronPlan;
 
 /* guard: model D_ALTER_UNLOCKED; SKIP LOCKED, because alter and cancel lock schedules before timers. */
 static TxnPlan plan_lock = {
-	.sql = "SELECT job_id FROM jobsched.schedules WHERE job_id = ANY ($1) FOR UPDATE SKIP LOCKED",
+	.sql = "SELECT " SCHEDULE_COLUMNS " FROM jobsched.schedules s WHERE s.job_id = ANY ($1) FOR UPDATE OF s SKIP LOCKED",
 	.nargs = 1,
 	.types = {UUIDARRAYOID}
 };
@@ -24,28 +43,86 @@ static TxnPlan plan_exists = {
 	.types = {UUIDARRAYOID}
 };
 
-/* guard: model D_NEXT_BY_ATTEMPT: a retried or released run must not plan the next time again */
-static TxnPlan plan_mark = {
-	.sql = "UPDATE jobsched.schedules SET last_run_at = $2"
-	" WHERE job_id = $1 AND (last_run_at IS NULL OR last_run_at < $2) RETURNING cron, time_zone",
-	.nargs = 2,
-	.types = {UUIDOID, TIMESTAMPTZOID}
+/* Overlap: all that is in flight, to be looked up in the set of jobs; faster than asking for each job. */
+static TxnPlan plan_in_flight = {
+	.sql = "SELECT job_ids, done FROM jobsched.dispatches"
 };
 
-/* guard: model M_CRON_TWO_TX: in the transaction that takes the previous one */
-static TxnPlan plan_next = {
-	.sql = "INSERT INTO jobsched.timers"
-	" (due_at, run_at, job_id, task, attempt, failures, losses, priority, queue, segment, cron)"
-	" VALUES ($2, $2, $1, $3, 1, 0, 0, $4, $5, $6, true)",
-	.nargs = 6,
-	.types = {UUIDOID, TIMESTAMPTZOID, INT4OID, INT2OID, INT2OID, INT2OID}
+static TxnPlan plan_retries = {
+	.sql = "SELECT DISTINCT job_id FROM jobsched.timers WHERE job_id = ANY ($1) AND NOT cron",
+	.nargs = 1,
+	.types = {UUIDARRAYOID}
+};
+
+/* A nominal time is fired once, also after the clock was set back: its row says whether it was. */
+static TxnPlan plan_fired_before = {
+	.sql = "SELECT t.job_id, t.run_at FROM unnest($1, $2) AS u(job_id, run_at)"
+	" JOIN jobsched.cron_ticks t ON t.job_id = u.job_id AND t.run_at = u.run_at WHERE t.outcome = 'fired'",
+	.nargs = 2,
+	.types = {UUIDARRAYOID, TIMESTAMPTZARRAYOID}
+};
+
+/* guard: model D_NEXT_BY_ATTEMPT: the same time is not planned from again */
+static TxnPlan plan_mark = {
+	.sql = "UPDATE jobsched.schedules s SET last_run_at = CASE WHEN u.decided > '-infinity' THEN u.decided ELSE s.last_run_at END,"
+	" fired = s.fired + u.fired, waits_until = nullif(u.waits_until, '-infinity')"
+	" FROM unnest($1, $2, $3, $4, $5) AS u(job_id, run_at, decided, fired, waits_until)"
+	" WHERE s.job_id = u.job_id AND (s.last_run_at IS NULL OR s.last_run_at < u.run_at)",
+	.nargs = 5,
+	.types = {UUIDARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, INT4ARRAYOID, TIMESTAMPTZARRAYOID}
 };
 
 static TxnPlan plan_tick = {
-	.sql = "INSERT INTO jobsched.cron_ticks (job_id, run_at, outcome) VALUES ($1, $2, 'fired') ON CONFLICT DO NOTHING",
-	.nargs = 2,
-	.types = {UUIDOID, TIMESTAMPTZOID}
+	.sql = "INSERT INTO jobsched.cron_ticks AS t (job_id, run_at, outcome) SELECT * FROM unnest($1, $2, $3)"
+	" ON CONFLICT (job_id, run_at) DO UPDATE SET outcome = excluded.outcome, decided_at = excluded.decided_at"
+	" WHERE t.outcome <> 'fired' AND t.outcome <> excluded.outcome",
+	.nargs = 3,
+	.types = {UUIDARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID}
 };
+
+/* guard: model M_CRON_TWO_TX: in the transaction that takes the previous one.  A job has one planned time. */
+static TxnPlan plan_next = {
+	.sql = "INSERT INTO jobsched.timers"
+	" (due_at, run_at, job_id, task, attempt, failures, losses, priority, queue, segment, cron)"
+	" SELECT u.due_at, u.run_at, u.job_id, u.task, 1, 0, 0, $7, $8, u.segment, u.cron"
+	" FROM unnest($1, $2, $3, $4, $5, $6) AS u(due_at, run_at, job_id, task, segment, cron)"
+	" WHERE NOT u.cron OR NOT EXISTS (SELECT FROM jobsched.timers t WHERE t.job_id = u.job_id AND t.cron)",
+	.nargs = 8,
+	.types = {TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, UUIDARRAYOID, INT4ARRAYOID, INT2ARRAYOID, BOOLARRAYOID, INT2OID, INT2OID}
+};
+
+/* ------------------------------------------------------------------ arrays */
+
+/* An array argument that is being filled. */
+typedef struct Column
+{
+	Datum	   *values;
+	int			count;
+	int			allocated;
+} Column;
+
+static void
+add(Column *column, Datum value)
+{
+	if (column->count == column->allocated)
+	{
+		column->allocated = column->allocated == 0 ? 64 : column->allocated * 2;
+		column->values = column->values == NULL ? palloc(column->allocated * sizeof(Datum))
+			: repalloc(column->values, column->allocated * sizeof(Datum));
+	}
+	column->values[column->count++] = value;
+}
+
+static Datum
+to_array(const Column *column, Oid type)
+{
+	int16		length;
+	bool		by_value;
+	char		align;
+
+	get_typlenbyvalalign(type, &length, &by_value, &align);
+	return PointerGetDatum(construct_array(column->values, column->count, type, length, by_value, align));
+}
 
 static int
 compare_ids(const void *a, const void *b)
@@ -53,108 +130,434 @@ compare_ids(const void *a, const void *b)
 	return memcmp(a, b, UUID_LEN);
 }
 
-/* Asks the plan for the jobs of the runs that are held; one stays held if whether it was returned is `held_if`. */
-static void
-look_up(TxnPlan *plan, DueRun *runs, int count, bool held_if)
+/* ------------------------------------------------------------------ reading */
+
+/* Jobs in ascending order of their ids, with something to remember of each. */
+typedef struct Job
 {
-	Datum	   *ids = palloc(count * sizeof(Datum));
-	Datum		values[1];
-	pg_uuid_t  *found;
+	pg_uuid_t	id;				/* first: compare_ids */
+	Schedule   *schedule;		/* NULL: not locked by us */
+	bool		exists;
+	bool		busy;			/* has a run that has not ended */
+	bool		taken;			/* one of the runs at hand is its planned time */
+} Job;
+
+typedef struct Jobs
+{
+	Job		   *items;
+	int			count;
+} Jobs;
+
+static Job *
+find_job(const Jobs *jobs, const pg_uuid_t *id)
+{
+	return bsearch(id, jobs->items, jobs->count, sizeof(Job), compare_ids);
+}
+
+static Datum
+ids_of(const Jobs *jobs, bool (*which) (const Job *))
+{
+	Column		ids = {0};
+
+	for (int i = 0; i < jobs->count; i++)
+	{
+		if (which(&jobs->items[i]))
+			add(&ids, UUIDPGetDatum(&jobs->items[i].id));
+	}
+	return to_array(&ids, UUIDOID);
+}
+
+static bool
+any_job(const Job *job)
+{
+	return true;
+}
+
+static bool
+is_unlocked(const Job *job)
+{
+	return job->schedule == NULL;
+}
+
+static bool
+minds_overlap(const Job *job)
+{
+	return job->schedule != NULL && job->schedule->rules.overlap != POLICY_ALLOW && !job->schedule->rules.paused;
+}
+
+static int
+count_jobs(const Jobs *jobs, bool (*which) (const Job *))
+{
 	int			n = 0;
+
+	for (int i = 0; i < jobs->count; i++)
+		n += which(&jobs->items[i]);
+	return n;
+}
+
+/* The jobs of the cron runs, each once. */
+static Jobs
+collect_jobs(const DueRun *runs, int count)
+{
+	Jobs		jobs = {.items = palloc0(Max(count, 1) * sizeof(Job))};
+	int			n = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		if (runs[i].cron)
+			jobs.items[n++].id = runs[i].job_id;
+	}
+	qsort(jobs.items, n, sizeof(Job), compare_ids);
+	for (int i = 0; i < n; i++)
+	{
+		if (i == 0 || compare_ids(&jobs.items[i].id, &jobs.items[i - 1].id) != 0)
+			jobs.items[jobs.count++].id = jobs.items[i].id;
+	}
+	return jobs;
+}
+
+static void
+lock_schedules(Jobs *jobs)
+{
+	Datum		ids = ids_of(jobs, any_job);
+	uint64		rows = txn_run(&plan_lock, &ids, NULL);
+	Schedule   *schedules = palloc(Max(rows, 1) * sizeof(Schedule));
+
+	for (uint64 row = 0; row < rows; row++)
+	{
+		schedule_read(row, &schedules[row]);
+		find_job(jobs, &schedules[row].job_id)->schedule = &schedules[row];
+	}
+	if (count_jobs(jobs, is_unlocked) == 0)
+		return;
+	ids = ids_of(jobs, is_unlocked);
+	rows = txn_run(&plan_exists, &ids, NULL);
+	for (uint64 row = 0; row < rows; row++)
+		find_job(jobs, DatumGetUUIDP(txn_value(row, 1)))->exists = true;
+}
+
+static void
+see_busy(const Jobs *jobs)
+{
+	Datum		ids;
+	uint64		rows;
+
+	if (count_jobs(jobs, minds_overlap) == 0)
+		return;
+	rows = txn_run(&plan_in_flight, NULL, NULL);
+	for (uint64 row = 0; row < rows; row++)
+	{
+		ArrayType  *array = DatumGetArrayTypeP(txn_value(row, 1));
+		uint64		done = (uint64) DatumGetInt64(txn_value(row, 2));
+		int			n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+		const pg_uuid_t *id = (const pg_uuid_t *) ARR_DATA_PTR(array);	/* no nulls, aligned to chars */
+
+		for (int i = 0; i < n; i++)
+		{
+			Job		   *job = (done >> i) & 1 ? NULL : find_job(jobs, &id[i]);
+
+			if (job != NULL)
+				job->busy = true;
+		}
+	}
+	ids = ids_of(jobs, minds_overlap);
+	rows = txn_run(&plan_retries, &ids, NULL);
+	for (uint64 row = 0; row < rows; row++)
+		find_job(jobs, DatumGetUUIDP(txn_value(row, 1)))->busy = true;
+}
+
+/* ------------------------------------------------------------------ deciding */
+
+static CronPlan *
+decide(const DueRun *run, const Job *job, TimestampTz now)
+{
+	static PolicyTick ticks[POLICY_MAX_TICKS];
+	CronPlan   *plan = palloc0(sizeof(CronPlan));
+	const Schedule *schedule = job->schedule;
+	PolicyInput in = {
+		.rules = schedule->rules, .nominal = run->run_at, .waits_until = schedule->waits_until,
+		.now = now - schedule->jitter, .busy = job->busy, .next = schedule_next, .data = schedule
+	};
+
+	plan->schedule = *schedule;
+	plan->planned = run->run_at;
+	plan->stale = run->run_at <= schedule->last_run_at;
+	if (plan->stale)
+	{
+		plan->decision.waits_until = schedule->waits_until;
+		plan->decision.ended = !schedule_next(schedule, Max(schedule->last_run_at, in.now), &plan->decision.next) ||
+			plan->decision.next > schedule->rules.ends_at || schedule->rules.runs_left <= 0;
+		return plan;
+	}
+	policy_decide(&in, ticks, &plan->decision);
+	plan->ticks = palloc(Max(plan->decision.count, 1) * sizeof(PolicyTick));
+	memcpy(plan->ticks, ticks, plan->decision.count * sizeof(PolicyTick));
+	return plan;
+}
+
+static void
+drop_tick(CronPlan *plan, TimestampTz at)
+{
+	for (int i = 0; i < plan->decision.count; i++)
+	{
+		/* The last one stays, to be last_run_at; its row stands as it is. */
+		if (plan->ticks[i].at == at && plan->ticks[i].outcome == POLICY_FIRED)
+		{
+			plan->ticks[i].outcome = POLICY_COALESCED;
+			plan->decision.fired--;
+		}
+	}
+}
+
+/* Takes out what fired before the clock was set back. */
+static void
+drop_fired_before(DueRun *runs, int count)
+{
+	Column		ids = {0},
+				times = {0};
+	Datum		values[2];
 	uint64		rows;
 
 	for (int i = 0; i < count; i++)
 	{
-		if (runs[i].held)
-			ids[n++] = UUIDPGetDatum(&runs[i].job_id);
-	}
-	if (n == 0)
-		return;
-	values[0] = PointerGetDatum(construct_array(ids, n, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
-	rows = txn_run(plan, values, NULL);
+		const CronPlan *plan = runs[i].plan;
 
-	found = palloc(Max(rows, 1) * sizeof(pg_uuid_t));
-	for (uint64 row = 0; row < rows; row++)
-		found[row] = *DatumGetUUIDP(txn_value(row, 1));
-	qsort(found, rows, sizeof(pg_uuid_t), compare_ids);
-	for (int i = 0; i < count; i++)
-	{
-		if (runs[i].held)
-			runs[i].held = held_if == (bsearch(&runs[i].job_id, found, rows, sizeof(pg_uuid_t), compare_ids) != NULL);
-	}
-}
-
-int
-promote_cron_hold(DueRun *runs, int count, TimestampTz *held_due)
-{
-	DueRun	   *held;
-	int			kept = 0,
-				n = 0;
-	bool		any = false;
-
-	*held_due = DT_NOEND;
-	for (int i = 0; i < count; i++)
-	{
-		runs[i].held = runs[i].cron;
-		any = any || runs[i].cron;
-	}
-	if (!any)
-		return count;
-	look_up(&plan_lock, runs, count, false);
-	look_up(&plan_exists, runs, count, true);
-
-	held = palloc(count * sizeof(DueRun));
-	for (int i = 0; i < count; i++)
-	{
-		if (runs[i].held)
+		for (int k = 0; plan != NULL && k < plan->decision.count; k++)
 		{
-			*held_due = Min(*held_due, runs[i].due_at);
-			held[n++] = runs[i];
+			if (plan->ticks[k].outcome != POLICY_FIRED)
+				continue;
+			add(&ids, UUIDPGetDatum(&runs[i].job_id));
+			add(&times, TimestampTzGetDatum(plan->ticks[k].at));
 		}
-		else
-			runs[kept++] = runs[i];
 	}
-	memcpy(&runs[kept], held, n * sizeof(DueRun));
-	return kept;
+	if (ids.count == 0)
+		return;
+	values[0] = to_array(&ids, UUIDOID);
+	values[1] = to_array(&times, TIMESTAMPTZOID);
+	rows = txn_run(&plan_fired_before, values, NULL);
+	for (uint64 row = 0; row < rows; row++)
+	{
+		const pg_uuid_t *id = DatumGetUUIDP(txn_value(row, 1));
+
+		for (int i = 0; i < count; i++)
+		{
+			if (runs[i].plan != NULL && compare_ids(&runs[i].job_id, id) == 0)
+				drop_tick(runs[i].plan, DatumGetTimestampTz(txn_value(row, 2)));
+		}
+	}
 }
 
-static void
-plan_next_run(const Queue *queue, int priority, const DueRun *run, TimestampTz now)
+/* The run that is dispatched in place of the timer: the earliest that fires. */
+static bool
+name_run(DueRun *run)
 {
-	Datum		key[2] = {UUIDPGetDatum(&run->job_id), TimestampTzGetDatum(run->run_at)};
-	char	   *expr,
-			   *zone;
-	TimestampTz next;
-	CronError	error;
-
-	if (txn_run(&plan_mark, key, NULL) == 0)
-		return;
-	expr = TextDatumGetCString(txn_value(0, 1));
-	zone = TextDatumGetCString(txn_value(0, 2));
-	txn_run(&plan_tick, key, NULL);
-
-	/* Times missed while nothing ran are not made up for: this run stands for all of them. */
-	if (cron_next_time(expr, Max(run->run_at, now), zone, NULL, &next, &error) == CRON_NEXT_OK)
+	if (run->plan == NULL)
+		return true;
+	for (int i = 0; i < run->plan->decision.count; i++)
 	{
-		Datum		values[6] = {
-			UUIDPGetDatum(&run->job_id), TimestampTzGetDatum(next), Int32GetDatum(run->task),
-			Int16GetDatum((int16) priority), Int16GetDatum(queue->id), Int16GetDatum(run->segment)
-		};
-
-		txn_run(&plan_next, values, NULL);
+		if (run->plan->ticks[i].outcome == POLICY_FIRED)
+		{
+			run->run_at = run->plan->ticks[i].at;
+			return true;
+		}
 	}
-	else
-		ereport(LOG,
-				errmsg("jobsched: cron job %s has no next run: expression \"%s\", time zone \"%s\"",
-					   DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&run->job_id))), expr, zone));
+	return false;
 }
 
 void
-promote_cron_plan(const Queue *queue, int priority, const DueRun *runs, int count, TimestampTz now)
+promote_cron_decide(DueRun *runs, int count, TimestampTz now, CronParts *parts)
 {
+	DueRun	   *old;
+	Jobs		jobs = collect_jobs(runs, count);
+	bool	   *held;
+	int			ticks = 0,
+				last = count;
+
+	*parts = (CronParts) {.ready = count, .held_due = DT_NOEND};
+	if (jobs.count == 0)
+		return;
+	lock_schedules(&jobs);
+	see_busy(&jobs);
+
+	held = palloc0(count * sizeof(bool));
 	for (int i = 0; i < count; i++)
 	{
-		if (runs[i].cron)
-			plan_next_run(queue, priority, &runs[i], now);
+		Job		   *job = runs[i].cron ? find_job(&jobs, &runs[i].job_id) : NULL;
+
+		/* A retry that is marked as planned does not plan either (model D_NEXT_BY_ATTEMPT). */
+		if (job == NULL || (job->schedule == NULL && !job->exists) ||
+			(job->schedule != NULL && runs[i].attempt > 1 && runs[i].run_at <= job->schedule->last_run_at))
+			continue;
+		held[i] = job->schedule == NULL || job->taken || ticks > TICKS_MOST;
+		if (held[i])
+			continue;
+		job->taken = true;
+		runs[i].plan = decide(&runs[i], job, now);
+		ticks += runs[i].plan->decision.count;
 	}
+	drop_fired_before(runs, count);
+
+	old = palloc(count * sizeof(DueRun));
+	memcpy(old, runs, count * sizeof(DueRun));
+	parts->ready = 0;
+	for (int i = 0; i < count; i++)
+	{
+		if (!held[i] && !name_run(&old[i]))
+			runs[parts->settled++] = old[i];
+	}
+	for (int i = 0; i < count; i++)
+	{
+		if (held[i])
+		{
+			runs[--last] = old[i];
+			parts->held_due = Min(parts->held_due, old[i].due_at);
+		}
+		else if (name_run(&old[i]))
+			runs[parts->settled + parts->ready++] = old[i];
+	}
+}
+
+/* ------------------------------------------------------------------ writing */
+
+/* Of schedules: what the decisions change there. */
+typedef struct Marks
+{
+	Column		job_id,
+				run_at,
+				decided,
+				fired,
+				waits_until;
+} Marks;
+
+typedef struct Ticks
+{
+	Column		job_id,
+				run_at,
+				outcome;
+} Ticks;
+
+typedef struct Timers
+{
+	Column		due_at,
+				run_at,
+				job_id,
+				task,
+				segment,
+				cron;
+} Timers;
+
+static void
+add_timer(Timers *timers, const DueRun *run, TimestampTz due_at, TimestampTz run_at, bool cron)
+{
+	add(&timers->due_at, TimestampTzGetDatum(due_at));
+	add(&timers->run_at, TimestampTzGetDatum(run_at));
+	add(&timers->job_id, UUIDPGetDatum(&run->job_id));
+	add(&timers->task, Int32GetDatum(run->task));
+	add(&timers->segment, Int16GetDatum(run->segment));
+	add(&timers->cron, BoolGetDatum(cron));
+}
+
+static void
+add_mark(Marks *marks, const DueRun *run)
+{
+	const PolicyDecision *decision = &run->plan->decision;
+
+	if (run->plan->stale || (decision->count == 0 && decision->waits_until == run->plan->schedule.waits_until))
+		return;
+	add(&marks->job_id, UUIDPGetDatum(&run->job_id));
+	add(&marks->run_at, TimestampTzGetDatum(run->plan->planned));
+	add(&marks->decided, TimestampTzGetDatum(decision->count > 0 ? run->plan->ticks[decision->count - 1].at : DT_NOBEGIN));
+	add(&marks->fired, Int32GetDatum(decision->fired));
+	add(&marks->waits_until, TimestampTzGetDatum(decision->waits_until));
+}
+
+/* When the next time is to be looked at. */
+static TimestampTz
+next_due(const CronPlan *plan, TimestampTz now)
+{
+	TimestampTz due = plan->decision.next + plan->schedule.jitter;
+	TimestampTz wait = (now - due) / WAIT_SHARE;
+
+	if (plan->decision.waits_until == POLICY_NEVER)
+		return due;
+	if (plan->decision.count > 0)
+		wait = WAIT_FIRST;		/* the one before it has just begun */
+	return now + Max(Min(wait, WAIT_MOST), WAIT_FIRST);
+}
+
+static void
+run_marks(const Marks *marks)
+{
+	Datum		values[5] = {
+		to_array(&marks->job_id, UUIDOID), to_array(&marks->run_at, TIMESTAMPTZOID),
+		to_array(&marks->decided, TIMESTAMPTZOID), to_array(&marks->fired, INT4OID),
+		to_array(&marks->waits_until, TIMESTAMPTZOID)
+	};
+	uint64		updated = txn_run(&plan_mark, values, NULL);
+
+	if (updated != (uint64) marks->job_id.count)
+		elog(ERROR, "moved on " UINT64_FORMAT " of %d locked schedules", updated, marks->job_id.count);
+}
+
+static void
+run_ticks(const Ticks *ticks)
+{
+	Datum		values[3] = {
+		to_array(&ticks->job_id, UUIDOID), to_array(&ticks->run_at, TIMESTAMPTZOID), to_array(&ticks->outcome, TEXTOID)
+	};
+
+	txn_run(&plan_tick, values, NULL);
+}
+
+static void
+run_timers(const Timers *timers, const Queue *queue, int priority)
+{
+	Datum		values[8] = {
+		to_array(&timers->due_at, TIMESTAMPTZOID), to_array(&timers->run_at, TIMESTAMPTZOID),
+		to_array(&timers->job_id, UUIDOID), to_array(&timers->task, INT4OID), to_array(&timers->segment, INT2OID),
+		to_array(&timers->cron, BOOLOID), Int16GetDatum((int16) priority), Int16GetDatum(queue->id)
+	};
+
+	txn_run(&plan_next, values, NULL);
+}
+
+void
+promote_cron_write(const Queue *queue, int priority, const DueRun *runs, int count, TimestampTz now)
+{
+	Marks		marks = {0};
+	Ticks		ticks = {0};
+	Timers		timers = {0};
+	Datum		outcomes[POLICY_COALESCED + 1];
+
+	for (int i = 0; i <= POLICY_COALESCED; i++)
+		outcomes[i] = CStringGetTextDatum(policy_outcome_name(i));
+	for (int i = 0; i < count; i++)
+	{
+		const DueRun *run = &runs[i];
+		const CronPlan *plan = run->plan;
+		int			fired = 0;
+
+		if (plan == NULL)
+			continue;
+		add_mark(&marks, run);
+		for (int k = 0; k < plan->decision.count; k++)
+		{
+			add(&ticks.job_id, UUIDPGetDatum(&run->job_id));
+			add(&ticks.run_at, TimestampTzGetDatum(plan->ticks[k].at));
+			add(&ticks.outcome, outcomes[plan->ticks[k].outcome]);
+			/* The first is in the dispatch; the others follow as the window admits. */
+			if (plan->ticks[k].outcome == POLICY_FIRED && fired++ > 0)
+				add_timer(&timers, run, now + fired, plan->ticks[k].at, false);
+		}
+		if (!plan->decision.ended)
+			add_timer(&timers, run, next_due(plan, now), plan->decision.next, true);
+		else
+			schedule_report(&plan->schedule);
+	}
+	if (marks.job_id.count > 0)
+		run_marks(&marks);
+	if (ticks.job_id.count > 0)
+		run_ticks(&ticks);
+	if (timers.job_id.count > 0)
+		run_timers(&timers, queue, priority);
 }
