@@ -77,7 +77,8 @@ deps:
 
 # A second make, because this one was read before deps had brought PostgreSQL's makefiles.
 private: deps
-	@$(MAKE) --no-print-directory all
+	@echo 'make: building (make all shows the commands)'
+	@$(MAKE) --no-print-directory -s all
 	@pg_config=$$($(STACK)/stack tree) && $(MAKE) --no-print-directory -s install DESTDIR= PG_CONFIG=$$pg_config PREFIX=$${pg_config%/lib/*}
 
 start run: private

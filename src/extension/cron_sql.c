@@ -153,11 +153,11 @@ cron_next_time(const char *expr, TimestampTz after, const char *zone, const Cron
 	return CRON_NEXT_OK;
 }
 
-/* The expression, and a caret below the fault. */
+/* The expression, and a caret below the fault; on lines of their own, so that no client's prefix moves one of them. */
 static char *
 point_at(const char *expr, int position)
 {
-	return psprintf("%s\n%*s", expr, pg_mbstrlen_with_len(expr, position) + 1, "^");
+	return psprintf("\n%s\n%*s", expr, pg_mbstrlen_with_len(expr, position) + 1, "^");
 }
 
 static void
