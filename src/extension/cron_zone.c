@@ -149,8 +149,7 @@ next_of_last(const CronSpec *spec, CronZone *zone, bool skip, int64_t after, int
 		}
 		if (at - after > HORIZON)
 			break;
-		seek(zone, at + 1);
-		local = max64(local, at + zone->offset);
+		local = max64(local, lowest_local(zone, at + 1) - 1);
 	}
 	return false;
 }

@@ -2,14 +2,15 @@
  * fuzz_cron.c: any text as a cron expression, from any time on.
  *
  * Input: eight bytes of `after`, then the expression.  What is refused must say why, inside the expression; what is
- * accepted must give a later time that does not go back when asked again, or none because the calendar ends.
+ * accepted can be described, and must give a later time that does not go back when asked again, or none because the
+ * calendar ends.
  */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/extension/cron.h"
+#include "src/extension/cron_describe.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -46,6 +47,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			must((unsigned char) *c >= ' ' && *c != 0x7f);
 		must(error.position >= 0 && (size_t) error.position <= strlen(expr));
 	} else {
+		char description[CRON_DESCRIPTION_SIZE];
+
+		cron_describe(&spec, description);
+		must(strlen(description) > 0 && strlen(description) < sizeof(description) - 1);
 		for (int i = 0; i < 4 && cron_next_utc(&spec, after, &next); i++) {
 			must(next > after && next <= CRON_LAST_SECOND);
 			/* nothing matches in between: from the second before it, it is the next one too */
