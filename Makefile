@@ -73,7 +73,7 @@ install-programs: programs
 STACK = src/cli/stack
 
 deps:
-	$(STACK)/deps
+	@$(STACK)/deps
 
 # A second make, because this one was read before deps had brought PostgreSQL's makefiles.
 private: deps
@@ -82,9 +82,9 @@ private: deps
 	@pg_config=$$($(STACK)/stack tree) && $(MAKE) --no-print-directory -s install DESTDIR= PG_CONFIG=$$pg_config PREFIX=$${pg_config%/lib/*}
 
 start run: private
-	$(STACK)/stack $@
+	@$(STACK)/stack $@
 stop status:
-	$(STACK)/stack $@
+	@$(STACK)/stack $@
 test: private
 	@$(MAKE) --no-print-directory SANITIZE=address,undefined programs
 	@$(MAKE) --no-print-directory -C test/unit all
@@ -94,7 +94,7 @@ bench: private
 chaos: private
 	prove -v -I test/perl test/t/060_faults.pl && test/model/mutants
 lint: deps
-	$(STACK)/lint
+	@$(STACK)/lint
 format:
 	clang-format -i $(wildcard src/*/*.[ch] src/*/*/*.[ch] test/*/*.[ch])
 
