@@ -119,6 +119,7 @@ CREATE TABLE jobsched.dispatches (
 	queued_at timestamptz NOT NULL DEFAULT now(),
 	claimed_at timestamptz,
 	done bigint NOT NULL DEFAULT 0,
+	cancels bigint NOT NULL DEFAULT 0,
 	queue smallint NOT NULL,
 	priority smallint NOT NULL,
 	segment smallint NOT NULL,
@@ -242,6 +243,7 @@ COMMENT ON COLUMN jobsched.timers.segment IS 'hash of job_id, 0..127: the slices
 COMMENT ON COLUMN jobsched.timers.cron IS 'true: the planned time of a cron job; promoting it plans the next one';
 COMMENT ON TABLE jobsched.dispatches IS 'up to 64 runs handed out together: one message; only work in flight';
 COMMENT ON COLUMN jobsched.dispatches.done IS 'bit n set: run n has ended or gone elsewhere';
+COMMENT ON COLUMN jobsched.dispatches.cancels IS 'bit n set: run n, of a job that goes on, is told to stop (overlap_policy cancel_running); it ends cancelled unless it succeeds';
 COMMENT ON TABLE jobsched.schedules IS 'the narrow part of a cron job, which each tick locks and updates';
 COMMENT ON COLUMN jobsched.schedules.fired IS 'runs planned by the clock so far, for max_runs';
 COMMENT ON COLUMN jobsched.schedules.paused IS 'true: its times pass as skipped_paused';
@@ -276,6 +278,8 @@ CREATE FUNCTION jobsched._retry_delay_max() RETURNS interval LANGUAGE c STABLE P
 CREATE FUNCTION jobsched._default_queue() RETURNS text LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'js_default_queue';
 CREATE FUNCTION jobsched._default_time_zone() RETURNS text LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'js_default_time_zone';
 CREATE FUNCTION jobsched.cron_next(expr text, after timestamptz DEFAULT now(), time_zone text DEFAULT NULL) RETURNS timestamptz
+	LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'js_cron_next';
+CREATE FUNCTION jobsched._cron_next(expr text, after timestamptz, time_zone text, dst_gap text, dst_overlap text) RETURNS timestamptz
 	LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'js_cron_next';
 CREATE FUNCTION jobsched.cron_next_n(expr text, n int, after timestamptz DEFAULT now(), time_zone text DEFAULT NULL,
 		OUT number int, OUT at timestamptz, OUT local_time timestamp, OUT utc_offset interval, OUT note text) RETURNS SETOF record
@@ -885,7 +889,7 @@ BEGIN
 			l.losses[r.run + 1] AS lost, l.queued_at, l.queue, l.priority,
 			j.state, j.max_retries, j.retry_delay, j.retry_delay_max, j.backoff, j.name,
 			CASE WHEN r.outcome = 'succeeded' THEN 'succeeded'
-				WHEN j.state = 'cancelled' THEN 'cancelled'
+				WHEN j.state = 'cancelled' OR (l.cancels >> r.run) & 1 = 1 THEN 'cancelled'
 				WHEN j.id IS NULL OR r.outcome = 'permanent' THEN 'failed'
 				WHEN l.failures[r.run + 1] < j.max_retries THEN 'retry'
 				ELSE 'failed' END AS verdict
@@ -945,15 +949,19 @@ BEGIN
 	/* guard: D_FINISH_NO_MASK_GUARD */
 	f AS MATERIALIZED (
 		SELECT r.n, l.job_ids[r.run + 1] AS id, l.run_ats[r.run + 1] AS nominal, l.attempts[r.run + 1] AS try, l.failures[r.run + 1] AS failed,
-			l.losses[r.run + 1] AS lost, l.queue, l.priority, coalesce(j.name, '') AS name, j.state
+			l.losses[r.run + 1] AS lost, l.queue, l.priority, coalesce(j.name, '') AS name, j.state,
+			(l.cancels >> r.run) & 1 = 1 AS stopped, l.queued_at
 		FROM r JOIN l ON l.id = r.dispatch AND l.claim_token = r.token
 		LEFT JOIN LATERAL (SELECT j.name, j.state FROM jobsched.jobs j
 			WHERE j.id = l.job_ids[r.run + 1] AND j.slot IN (jobsched.slot_of(l.job_ids[r.run + 1]), 16)) j ON true
 		WHERE r.first AND r.run BETWEEN 0 AND cardinality(l.job_ids) - 1 AND (l.old >> r.run) & 1 = 0),
+	e AS (	/* it was to give way to the next run */
+		INSERT INTO jobsched.job_executions (slot, job_id, run_at, attempt, status, final, reason, queued_at, finished_at)
+		SELECT jobsched._open_slot(), f.id, f.nominal, f.try, 'cancelled', true, 'overlap', f.queued_at, at FROM f WHERE f.stopped),
 	t AS (	/* guard: M_RELEASE_ROW: no execution, the attempt is not used up */
 		INSERT INTO jobsched.timers AS t (due_at, run_at, job_id, task, attempt, failures, losses, priority, queue, segment)
 		SELECT CASE WHEN f.state = 'paused' AND jobsched._still_paused(f.id) THEN 'infinity' ELSE at END, f.nominal, f.id, jobsched._task_hash(f.name), f.try, f.failed, f.lost, f.priority, f.queue, jobsched.segment_of(f.id)
-		FROM f
+		FROM f WHERE NOT f.stopped
 		RETURNING jobsched._wake(t.queue, t.priority, t.due_at))
 	SELECT r.dispatch, r.run,
 		CASE WHEN f.id IS NOT NULL THEN 'released'
@@ -1009,7 +1017,7 @@ BEGIN
 	gone AS (DELETE FROM jobsched.dispatches d USING dead WHERE d.id = dead.id),
 	f AS MATERIALIZED (
 		SELECT dead.worker, dead.queued_at, dead.claimed_at, dead.queue, dead.priority, u.job_id, u.run_at, u.attempt, u.failures, u.losses + 1 AS losses, coalesce(j.name, '') AS name, j.state,
-			CASE WHEN j.state = 'cancelled' THEN 'cancelled'
+			CASE WHEN j.state = 'cancelled' OR (dead.cancels >> (u.n - 1)::int) & 1 = 1 THEN 'cancelled'
 				WHEN u.losses + 1 >= most THEN 'failed'		/* guard: M_NO_LOSS_LIMIT */
 				ELSE 'lost' END AS verdict,
 			coalesce('worker ' || w.worker_id || ' (' || coalesce(w.info ->> 'host', 'host unknown') || ') was last seen at '
@@ -1031,6 +1039,47 @@ BEGIN
 		RETURNING jobsched._wake(t.queue, t.priority, t.due_at))
 	SELECT count(*) INTO n FROM f;
 	RETURN n;
+END $$;
+
+/*
+ * overlap_policy cancel_running: the runs of these cron jobs other than the one at run_ats give way to it.  The caller holds the
+ * schedules and the dispatches, so that this waits for nobody.  What has not been claimed ends here, what runs is told to stop.
+ */
+CREATE FUNCTION jobsched._supersede(job_ids uuid[], run_ats timestamptz[]) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+	at timestamptz := clock_timestamp();
+	d record;
+BEGIN
+	WITH gone AS (
+		DELETE FROM jobsched.timers t USING unnest(_supersede.job_ids, _supersede.run_ats) AS n(job_id, run_at)
+		WHERE t.job_id = n.job_id AND t.run_at <> n.run_at AND NOT t.cron RETURNING t.job_id, t.run_at, t.attempt)
+	INSERT INTO jobsched.job_executions (slot, job_id, run_at, attempt, status, final, reason, finished_at)
+	SELECT jobsched._open_slot(), gone.job_id, gone.run_at, gone.attempt, 'cancelled', true, 'overlap', at FROM gone;
+
+	FOR d IN
+		SELECT x.id, x.queue, x.status, x.queued_at, x.done, jobsched._all_bits(cardinality(x.job_ids)) AS all_bits, bit_or(1::bigint << (u.n - 1)::int) AS bits,
+			array_agg(u.job_id) AS job_ids, array_agg(u.run_at) AS run_ats, array_agg(u.attempt) AS attempts
+		FROM jobsched.dispatches x
+		CROSS JOIN LATERAL unnest(x.job_ids, x.run_ats, x.attempts) WITH ORDINALITY AS u(job_id, run_at, attempt, n)
+		JOIN unnest(_supersede.job_ids, _supersede.run_ats) AS n(job_id, run_at) ON u.job_id = n.job_id AND u.run_at <> n.run_at
+		WHERE (x.done >> (u.n - 1)::int) & 1 = 0
+		GROUP BY x.id
+	LOOP
+		IF d.status = 'claimed' THEN
+			UPDATE jobsched.dispatches x SET cancels = x.cancels | d.bits WHERE x.id = d.id;
+			CONTINUE;
+		END IF;
+		INSERT INTO jobsched.job_executions (slot, job_id, run_at, attempt, status, final, reason, queued_at, finished_at)
+		SELECT jobsched._open_slot(), u.job_id, u.run_at, u.attempt, 'cancelled', true, 'overlap', d.queued_at, at
+		FROM unnest(d.job_ids, d.run_ats, d.attempts) AS u(job_id, run_at, attempt);
+		IF d.done | d.bits = d.all_bits THEN
+			DELETE FROM jobsched.dispatches x WHERE x.id = d.id;
+			PERFORM jobsched._dequeued(d.queue, 1);
+		ELSE
+			UPDATE jobsched.dispatches x SET done = x.done | d.bits WHERE x.id = d.id;
+		END IF;
+	END LOOP;
 END $$;
 
 CREATE FUNCTION jobsched._rescue(lo smallint, hi smallint) RETURNS int LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
@@ -1062,9 +1111,9 @@ BEGIN
 	FROM unnest(heartbeat.dispatches, heartbeat.tokens) AS h(dispatch, token)
 	JOIN jobsched.dispatches d ON d.id = h.dispatch AND d.claim_token = h.token
 	CROSS JOIN LATERAL unnest(d.job_ids) WITH ORDINALITY AS u(job_id, n)
-	CROSS JOIN LATERAL (SELECT FROM jobsched.jobs j
-		WHERE j.id = u.job_id AND j.slot IN (jobsched.slot_of(u.job_id), 16) AND j.state = 'cancelled') j
-	WHERE (d.done >> (u.n - 1)::int) & 1 = 0;
+	WHERE (d.done >> (u.n - 1)::int) & 1 = 0
+		AND ((d.cancels >> (u.n - 1)::int) & 1 = 1 OR EXISTS (SELECT FROM jobsched.jobs j
+			WHERE j.id = u.job_id AND j.slot IN (jobsched.slot_of(u.job_id), 16) AND j.state = 'cancelled'));
 END $$;
 
 CREATE FUNCTION jobsched.unregister_worker(worker uuid) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -1343,7 +1392,8 @@ COMMENT ON FUNCTION jobsched.resume_queue(text) IS 'Hands out a paused queue''s 
 /* The next nominal time of a schedule after a time, inside starts_at .. ends_at; null when there is none. */
 CREATE FUNCTION jobsched._next_time(s jobsched.schedules, after timestamptz) RETURNS timestamptz LANGUAGE plpgsql AS $$
 DECLARE
-	planned timestamptz := jobsched.cron_next(s.cron, greatest(after, s.last_run_at, s.starts_at - interval '1 microsecond'), s.time_zone);
+	planned timestamptz := jobsched._cron_next(s.cron, greatest(after, s.last_run_at, s.starts_at - interval '1 microsecond'), s.time_zone,
+		s.dst_gap, s.dst_overlap);
 BEGIN
 	IF planned > s.ends_at OR s.fired >= s.max_runs THEN
 		RETURN NULL;
@@ -1579,7 +1629,7 @@ BEGIN
 	IF "from" IS NULL OR "from" > "to" OR "from" = '-infinity' THEN
 		PERFORM jobsched._invalid('from', format('from: %s is not a time before to', coalesce("from"::text, 'NULL')), 'from and to are both included.');
 	END IF;
-	nominal := jobsched.cron_next(s.cron, "from" - interval '1 microsecond', s.time_zone);
+	nominal := jobsched._cron_next(s.cron, "from" - interval '1 microsecond', s.time_zone, s.dst_gap, s.dst_overlap);
 	WHILE nominal <= "to" LOOP
 		INSERT INTO jobsched.cron_ticks AS k (job_id, run_at, outcome) VALUES (id, nominal, 'fired')
 		ON CONFLICT (job_id, run_at) DO UPDATE SET outcome = 'fired', decided_at = now() WHERE k.outcome <> 'fired';
@@ -1591,7 +1641,7 @@ BEGIN
 			INSERT INTO jobsched.timers (due_at, run_at, job_id, task, priority, queue, segment)
 			VALUES (CASE job.state WHEN 'paused' THEN 'infinity' ELSE at END, nominal, id, jobsched._task_hash(job.name), job.priority, job.queue, jobsched.segment_of(id));
 		END IF;
-		nominal := jobsched.cron_next(s.cron, nominal, s.time_zone);
+		nominal := jobsched._cron_next(s.cron, nominal, s.time_zone, s.dst_gap, s.dst_overlap);
 	END LOOP;
 	PERFORM jobsched._wake(job.queue, job.priority, at);
 	RETURN n;
@@ -1781,7 +1831,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON jobsched.timers, jobsched.dispatches TO 
 GRANT SELECT, UPDATE ON jobsched.schedules TO jobsched_scheduler;
 GRANT SELECT, INSERT, UPDATE ON jobsched.cron_ticks TO jobsched_scheduler;
 GRANT SELECT ON jobsched.queues, jobsched.workers, jobsched.cluster, jobsched.ring, jobsched.jobs TO jobsched_scheduler;
-GRANT EXECUTE ON FUNCTION jobsched._rescue(smallint, smallint), jobsched._adopted(), jobsched._task_hash(text), jobsched.worker_lease(),
+GRANT EXECUTE ON FUNCTION jobsched._rescue(smallint, smallint), jobsched._supersede(uuid[], timestamptz[]), jobsched._adopted(), jobsched._task_hash(text), jobsched.worker_lease(),
 	jobsched.cron_next(text, timestamptz, text), jobsched.segment_of(uuid), jobsched._jitter(uuid, interval) TO jobsched_scheduler;
 
 DO $$

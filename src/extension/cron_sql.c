@@ -197,6 +197,7 @@ js_cron_next(PG_FUNCTION_ARGS)
 	TimestampTz after,
 				next;
 	CronError	error;
+	CronZoneOptions options = {0};
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		PG_RETURN_NULL();
@@ -204,9 +205,11 @@ js_cron_next(PG_FUNCTION_ARGS)
 	after = PG_GETARG_TIMESTAMPTZ(1);
 	if (!PG_ARGISNULL(2))
 		zone = text_to_cstring(PG_GETARG_TEXT_PP(2));
+	if (PG_NARGS() > 3 && !PG_ARGISNULL(3) && !PG_ARGISNULL(4))
+		options = cron_zone_options(text_to_cstring(PG_GETARG_TEXT_PP(3)), text_to_cstring(PG_GETARG_TEXT_PP(4)));
 	check_after(after);
 
-	switch (cron_next_time(expr, after, zone, NULL, &next, &error))
+	switch (cron_next_time(expr, after, zone, &options, &next, &error))
 	{
 		case CRON_NEXT_OK:
 			break;

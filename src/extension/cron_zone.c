@@ -17,6 +17,8 @@
  */
 #include "cron_zone.h"
 
+#include <string.h>
+
 #define SPAN ((int64_t) CRON_OFFSET_MAX - CRON_OFFSET_MIN)
 
 /* The calendar, and with it the rules of every zone, repeats after 400 years; known exceptions end within 100. */
@@ -245,4 +247,18 @@ cron_zone_explain(const CronSpec *spec, CronZone *zone, const CronZoneOptions *o
 		note->gap_from = highest + 1;
 		note->gap_until = note->local;
 	}
+}
+
+CronZoneOptions
+cron_zone_options(const char *dst_gap, const char *dst_overlap)
+{
+	CronZoneOptions options = {CRON_GAP_NEXT_VALID, CRON_OVERLAP_FIRST};
+
+	if (strcmp(dst_gap, "skip") == 0)
+		options.gap = CRON_GAP_SKIP;
+	if (strcmp(dst_overlap, "last") == 0)
+		options.overlap = CRON_OVERLAP_LAST;
+	else if (strcmp(dst_overlap, "both") == 0)
+		options.overlap = CRON_OVERLAP_BOTH;
+	return options;
 }

@@ -57,6 +57,9 @@ typedef struct CronZoneOptions
 	CronOverlap overlap;
 } CronZoneOptions;				/* all zero: the contract without options */
 
+/* From schedules.dst_gap and dst_overlap; other words count as the default. */
+extern CronZoneOptions cron_zone_options(const char *dst_gap, const char *dst_overlap);
+
 /* Why a time is what it is. */
 typedef struct CronZoneNote
 {

@@ -45,7 +45,20 @@ static TxnPlan plan_exists = {
 
 /* Overlap: all that is in flight, to be looked up in the set of jobs; faster than asking for each job. */
 static TxnPlan plan_in_flight = {
-	.sql = "SELECT job_ids, done FROM jobsched.dispatches"
+	.sql = "SELECT id, job_ids, done FROM jobsched.dispatches"
+};
+
+/* Before runs in them give way: what somebody else has locked is not waited for. */
+static TxnPlan plan_lock_dispatches = {
+	.sql = "SELECT id FROM jobsched.dispatches WHERE id = ANY ($1) ORDER BY id FOR UPDATE SKIP LOCKED",
+	.nargs = 1,
+	.types = {UUIDARRAYOID}
+};
+
+static TxnPlan plan_supersede = {
+	.sql = "SELECT jobsched._supersede($1, $2)",
+	.nargs = 2,
+	.types = {UUIDARRAYOID, TIMESTAMPTZARRAYOID}
 };
 
 static TxnPlan plan_retries = {
@@ -139,6 +152,7 @@ typedef struct Job
 	Schedule   *schedule;		/* NULL: not locked by us */
 	bool		exists;
 	bool		busy;			/* has a run that has not ended */
+	bool		blocked;		/* such a run has to give way, but another session has its dispatch */
 	bool		taken;			/* one of the runs at hand is its planned time */
 } Job;
 
@@ -236,9 +250,61 @@ lock_schedules(Jobs *jobs)
 		find_job(jobs, DatumGetUUIDP(txn_value(row, 1)))->exists = true;
 }
 
+/* A run in flight of a job whose runs give way to the next. */
+typedef struct Holder
+{
+	pg_uuid_t	dispatch;		/* first: compare_ids */
+	Job		   *job;
+} Holder;
+
+typedef struct Holders
+{
+	Holder	   *items;
+	int			count;
+	int			allocated;
+} Holders;
+
+static void
+add_holder(Holders *holders, const pg_uuid_t *dispatch, Job *job)
+{
+	if (holders->count == holders->allocated)
+	{
+		holders->allocated = holders->allocated == 0 ? 64 : holders->allocated * 2;
+		holders->items = holders->items == NULL ? palloc(holders->allocated * sizeof(Holder))
+			: repalloc(holders->items, holders->allocated * sizeof(Holder));
+	}
+	holders->items[holders->count].dispatch = *dispatch;
+	holders->items[holders->count++].job = job;
+}
+
+static void
+lock_holders(const Holders *holders)
+{
+	Column		ids = {0};
+	Datum		array;
+	pg_uuid_t  *locked;
+	uint64		rows;
+
+	if (holders->count == 0)
+		return;
+	for (int i = 0; i < holders->count; i++)
+		add(&ids, UUIDPGetDatum(&holders->items[i].dispatch));
+	array = to_array(&ids, UUIDOID);
+	rows = txn_run(&plan_lock_dispatches, &array, NULL);
+	locked = palloc(Max(rows, 1) * sizeof(pg_uuid_t));
+	for (uint64 row = 0; row < rows; row++)
+		locked[row] = *DatumGetUUIDP(txn_value(row, 1));
+	for (int i = 0; i < holders->count; i++)
+	{
+		if (bsearch(&holders->items[i].dispatch, locked, rows, sizeof(pg_uuid_t), compare_ids) == NULL)
+			holders->items[i].job->blocked = true;
+	}
+}
+
 static void
 see_busy(const Jobs *jobs)
 {
+	Holders		holders = {0};
 	Datum		ids;
 	uint64		rows;
 
@@ -247,8 +313,8 @@ see_busy(const Jobs *jobs)
 	rows = txn_run(&plan_in_flight, NULL, NULL);
 	for (uint64 row = 0; row < rows; row++)
 	{
-		ArrayType  *array = DatumGetArrayTypeP(txn_value(row, 1));
-		uint64		done = (uint64) DatumGetInt64(txn_value(row, 2));
+		ArrayType  *array = DatumGetArrayTypeP(txn_value(row, 2));
+		uint64		done = (uint64) DatumGetInt64(txn_value(row, 3));
 		int			n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
 		const pg_uuid_t *id = (const pg_uuid_t *) ARR_DATA_PTR(array);	/* no nulls, aligned to chars */
 
@@ -256,14 +322,18 @@ see_busy(const Jobs *jobs)
 		{
 			Job		   *job = (done >> i) & 1 ? NULL : find_job(jobs, &id[i]);
 
-			if (job != NULL)
-				job->busy = true;
+			if (job == NULL || !minds_overlap(job))
+				continue;
+			job->busy = true;
+			if (job->schedule->rules.overlap == POLICY_CANCEL_RUNNING)
+				add_holder(&holders, DatumGetUUIDP(txn_value(row, 1)), job);
 		}
 	}
 	ids = ids_of(jobs, minds_overlap);
 	rows = txn_run(&plan_retries, &ids, NULL);
 	for (uint64 row = 0; row < rows; row++)
 		find_job(jobs, DatumGetUUIDP(txn_value(row, 1)))->busy = true;
+	lock_holders(&holders);
 }
 
 /* ------------------------------------------------------------------ deciding */
@@ -388,7 +458,7 @@ promote_cron_decide(DueRun *runs, int count, TimestampTz now, CronParts *parts)
 		if (job == NULL || (job->schedule == NULL && !job->exists) ||
 			(job->schedule != NULL && runs[i].attempt > 1 && runs[i].run_at <= job->schedule->last_run_at))
 			continue;
-		held[i] = job->schedule == NULL || job->taken || ticks > TICKS_MOST;
+		held[i] = job->schedule == NULL || job->blocked || job->taken || ticks > TICKS_MOST;
 		if (held[i])
 			continue;
 		job->taken = true;
@@ -527,6 +597,8 @@ promote_cron_write(const Queue *queue, int priority, const DueRun *runs, int cou
 	Marks		marks = {0};
 	Ticks		ticks = {0};
 	Timers		timers = {0};
+	Column		winners = {0},
+				winner_times = {0};
 	Datum		outcomes[POLICY_COALESCED + 1];
 
 	for (int i = 0; i <= POLICY_COALESCED; i++)
@@ -549,10 +621,21 @@ promote_cron_write(const Queue *queue, int priority, const DueRun *runs, int cou
 			if (plan->ticks[k].outcome == POLICY_FIRED && fired++ > 0)
 				add_timer(&timers, run, now + fired, plan->ticks[k].at, false);
 		}
+		if (plan->decision.cancels && plan->decision.fired > 0)
+		{
+			add(&winners, UUIDPGetDatum(&run->job_id));
+			add(&winner_times, TimestampTzGetDatum(run->run_at));
+		}
 		if (!plan->decision.ended)
 			add_timer(&timers, run, next_due(plan, now), plan->decision.next, true);
 		else
 			schedule_report(&plan->schedule);
+	}
+	if (winners.count > 0)
+	{
+		Datum		values[2] = {to_array(&winners, UUIDOID), to_array(&winner_times, TIMESTAMPTZOID)};
+
+		txn_run(&plan_supersede, values, NULL);
 	}
 	if (marks.job_id.count > 0)
 		run_marks(&marks);

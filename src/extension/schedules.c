@@ -34,12 +34,6 @@ read_int64(uint64 row, int column, int64 otherwise)
 	return isnull ? otherwise : DatumGetInt64(value);
 }
 
-static CronOverlap
-overlap_of(const char *word)
-{
-	return strcmp(word, "last") == 0 ? CRON_OVERLAP_LAST : strcmp(word, "both") == 0 ? CRON_OVERLAP_BOTH : CRON_OVERLAP_FIRST;
-}
-
 static int64
 every_of(const char *expr)
 {
@@ -63,8 +57,7 @@ schedule_read(uint64 row, Schedule *schedule)
 	schedule->rules.paused = DatumGetBool(txn_value(row, 6));
 	schedule->rules.misfire = policy_misfire_of(read_text(row, 7));
 	schedule->rules.overlap = policy_overlap_of(read_text(row, 8));
-	schedule->dst.gap = DatumGetBool(txn_value(row, 9)) ? CRON_GAP_SKIP : CRON_GAP_NEXT_VALID;
-	schedule->dst.overlap = overlap_of(read_text(row, 10));
+	schedule->dst = cron_zone_options(read_text(row, 9), read_text(row, 10));
 	schedule->rules.starts_at = read_int64(row, 11, DT_NOBEGIN);
 	schedule->rules.ends_at = read_int64(row, 12, DT_NOEND);
 	schedule->rules.runs_left = read_int64(row, 13, PG_INT64_MAX);

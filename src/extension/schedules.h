@@ -26,7 +26,7 @@ typedef struct Schedule
 /* The columns that schedule_read() reads, of a schedules row called s. */
 #define SCHEDULE_COLUMNS \
 	"s.job_id, s.cron, s.time_zone, s.last_run_at, s.waits_until, s.paused, s.misfire_policy, s.overlap_policy," \
-	" s.dst_gap = 'skip', s.dst_overlap, s.starts_at, s.ends_at, s.max_runs - s.fired, s.catchup_max, s.catchup_window," \
+	" s.dst_gap, s.dst_overlap, s.starts_at, s.ends_at, s.max_runs - s.fired, s.catchup_max, s.catchup_window," \
 	" CASE WHEN s.jitter > interval '0' THEN jobsched._jitter(s.job_id, s.jitter) END"
 
 /* Reads a row of the last result (txn.h), whose first columns are SCHEDULE_COLUMNS; allocates the texts. */

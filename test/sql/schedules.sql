@@ -155,3 +155,9 @@ SELECT s.* FROM (VALUES
 	(6, $$SELECT jobsched.submit_many('[{"name": "x", "backoff": "never"}]')$$)
 ) t(n, statement), public.said(t.statement) s ORDER BY n;
 SELECT count(*) FROM jobsched.submit_many('[{"name": "x", "expires_at": "2031-01-01T00:00:00Z", "backoff": "linear", "retry_delay": 5}, {"name": "y", "unique_key": "k", "unique_mode": "replace"}]');
+
+-- daylight saving time: what schedule() was told is what is planned
+SELECT dst_gap, dst_overlap, jobsched.alter_schedule(jobsched.schedule('berlin ' || dst_gap || dst_overlap, cron, 'echo', time_zone => 'Europe/Berlin',
+	starts_at => starts_at, dst_gap => dst_gap, dst_overlap => dst_overlap)) AS next
+FROM (VALUES ('next_valid', 'first', '30 2 * * *', timestamptz '2031-03-29 12:00+00'), ('skip', 'first', '30 2 * * *', '2031-03-29 12:00+00'),
+	('next_valid', 'last', '30 2 * * *', '2031-10-25 12:00+00'), ('skip', 'both', '30 2 * * *', '2031-10-25 12:00+00')) v(dst_gap, dst_overlap, cron, starts_at);
