@@ -3,7 +3,8 @@
  * The protocol (timers -> dispatches -> job_executions) is model-checked in test/model.  A statement that is one of the
  * model's guards says so: "guard: NAME" is the mutant of test/model/mutants that fails without it.
  *
- * The script inserts no rows: a dump brings its own.  The first submit or register_worker makes them.
+ * The script inserts no rows: a dump brings its own.  The first submit makes them.  register_worker does not, because workers
+ * that wait for a database to come back register in the middle of its restore.
  */
 \echo Use "CREATE EXTENSION jobsched" to load this file. \quit
 
@@ -198,10 +199,10 @@ CREATE TABLE jobsched.ring (
 );
 
 CREATE TABLE jobsched.cluster (
-	singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
 	system_identifier text NOT NULL,
 	database oid NOT NULL,
-	adopted_at timestamptz NOT NULL DEFAULT now()
+	adopted_at timestamptz NOT NULL DEFAULT now(),
+	PRIMARY KEY (system_identifier, database)
 );
 
 CREATE UNLOGGED TABLE jobsched.progress (
@@ -256,7 +257,7 @@ COMMENT ON TABLE jobsched.unique_keys IS 'unique_key of submit, by owner';
 COMMENT ON TABLE jobsched.workers IS 'one row a start of a worker process';
 COMMENT ON COLUMN jobsched.workers.worker_id IS 'label given by WORKER_ID; several processes may share it';
 COMMENT ON TABLE jobsched.ring IS 'slots of the ring that have been opened; the open one has no closed_at';
-COMMENT ON TABLE jobsched.cluster IS 'the system and database that this data belongs to; see adopt()';
+COMMENT ON TABLE jobsched.cluster IS 'the system and database that this data belongs to; any other row makes it a copy; see adopt()';
 COMMENT ON TABLE jobsched.progress IS 'progress that running tasks report; unlogged';
 
 /* --------------------------------------------------------- functions in C */
@@ -316,10 +317,11 @@ CREATE FUNCTION jobsched.uuid_v7() RETURNS uuid LANGUAGE sql VOLATILE SECURITY D
 	$$ SELECT jobsched._uuid_v7(jobsched._open_slot()) $$;
 COMMENT ON FUNCTION jobsched.uuid_v7() IS 'a new id: UUIDv7 (RFC 9562) whose top four bits of rand_a are the open slot of the ring';
 
+/* A submit in the middle of a restore claims the database too early: the row that the restore brings takes that back. */
 CREATE FUNCTION jobsched._adopted() RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
-	$$ SELECT EXISTS (SELECT FROM jobsched.cluster c
-		WHERE c.system_identifier = jobsched._system_identifier()
-		  AND c.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database())) $$;
+	$$ SELECT coalesce(bool_and(c.system_identifier = jobsched._system_identifier()
+			AND c.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database())), false)
+		FROM jobsched.cluster c $$;
 
 /* The first use of a new database claims it; a restored one brings its row along and is left alone. */
 CREATE FUNCTION jobsched._first_use() RETURNS void LANGUAGE plpgsql AS $$
@@ -342,6 +344,14 @@ BEGIN
 		HINT = 'It may never have existed, belong to another role, or be older than the retention.';
 END $$;
 
+CREATE FUNCTION jobsched._check_queue(queue text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	IF coalesce(queue !~ '^[A-Za-z0-9_][A-Za-z0-9_.:-]{0,99}$' OR queue ~* '^amq\.', true) THEN
+		PERFORM jobsched._invalid('queue', format('queue: %L is not a queue name', left(queue, 200)),
+			'1 to 100 letters, digits, "_", ".", ":" or "-", the first a letter, digit or "_"; names that begin with "amq." are RabbitMQ''s.');
+	END IF;
+END $$;
+
 CREATE FUNCTION jobsched._queue_id(queue text) RETURNS smallint LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
@@ -352,10 +362,7 @@ BEGIN
 		IF FOUND THEN
 			RETURN found_id;
 		END IF;
-		IF _queue_id.queue !~ '^[A-Za-z0-9_][A-Za-z0-9_.:-]{0,99}$' OR _queue_id.queue ~* '^amq\.' THEN
-			PERFORM jobsched._invalid('queue', format('queue: %L is not a queue name', left(_queue_id.queue, 200)),
-				'1 to 100 letters, digits, "_", ".", ":" or "-", the first a letter, digit or "_"; names that begin with "amq." are RabbitMQ''s.');
-		END IF;
+		PERFORM jobsched._check_queue(_queue_id.queue);
 		INSERT INTO jobsched.queues (id, name)
 		SELECT coalesce(max(q.id), 0) + 1, _queue_id.queue FROM jobsched.queues q
 		ON CONFLICT DO NOTHING;
@@ -699,6 +706,7 @@ CREATE FUNCTION jobsched.register_worker(worker_id text, queues text[], slots in
 #variable_conflict use_variable
 DECLARE
 	id uuid := gen_random_uuid();
+	adopted boolean;
 	q text;
 BEGIN
 	IF worker_id IS NULL OR length(worker_id) NOT BETWEEN 1 AND 255 OR worker_id ~ '[[:cntrl:]]' THEN
@@ -714,22 +722,30 @@ BEGIN
 	IF info IS NULL OR jsonb_typeof(info) <> 'object' THEN
 		PERFORM jobsched._invalid('info', format('info: %s is not a JSON object', left(coalesce(info::text, 'NULL'), 100)), 'A JSON object.');
 	END IF;
-	PERFORM jobsched._first_use();
-	PERFORM jobsched._require_adopted();
+	adopted := jobsched._refuse_copy();
 	FOREACH q IN ARRAY queues LOOP
-		PERFORM jobsched._queue_id(q);
+		IF adopted THEN
+			PERFORM jobsched._queue_id(q);
+		ELSE
+			PERFORM jobsched._check_queue(q);
+		END IF;
 	END LOOP;
 	INSERT INTO jobsched.workers (id, worker_id, queues, slots, info, last_seen)
 	VALUES (id, worker_id, queues, slots, info, clock_timestamp());
 	RETURN id;
 END $$;
 
-CREATE FUNCTION jobsched._require_adopted() RETURNS void LANGUAGE plpgsql AS $$
+/* True in a database whose jobs may run; false while it has had none, or is being restored and that cannot be known yet. */
+CREATE FUNCTION jobsched._refuse_copy() RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
-	IF NOT jobsched._adopted() THEN
+	IF jobsched._adopted() THEN
+		RETURN true;
+	END IF;
+	IF EXISTS (SELECT FROM jobsched.cluster) THEN
 		RAISE EXCEPTION USING ERRCODE = 'JS003', MESSAGE = 'this database is a copy: its jobs belong to another system or database',
 			HINT = 'If they shall run here, and no longer there, call jobsched.adopt().';
 	END IF;
+	RETURN false;
 END $$;
 
 CREATE FUNCTION jobsched._unknown_worker(worker uuid) RETURNS void LANGUAGE plpgsql AS $$
@@ -786,6 +802,7 @@ CREATE FUNCTION jobsched.claim(worker uuid, token uuid, dispatches uuid[])
 #variable_conflict use_column
 DECLARE
 	mine uuid[];
+	adopted boolean;
 	at timestamptz := clock_timestamp();
 	r record;
 BEGIN
@@ -793,9 +810,12 @@ BEGIN
 		PERFORM jobsched._invalid(CASE WHEN claim.token IS NULL THEN 'token' ELSE 'dispatches' END,
 			CASE WHEN claim.token IS NULL THEN 'token: NULL' ELSE 'dispatches: NULL' END, 'A random UUID made by the worker for this call; an array of dispatch ids.');
 	END IF;
-	PERFORM jobsched._require_adopted();
+	adopted := jobsched._refuse_copy();
 	IF NOT EXISTS (SELECT FROM jobsched.workers w WHERE w.id = claim.worker AND w.state = 'live') THEN
 		PERFORM jobsched._unknown_worker(claim.worker);
+	END IF;
+	IF NOT adopted THEN
+		RETURN;		/* a message from elsewhere: nothing has been handed out here */
 	END IF;
 	/* What a crash takes away of this commit only repeats work: the token sorts it out. */
 	PERFORM set_config('synchronous_commit', 'off', true);
@@ -1096,7 +1116,7 @@ BEGIN
 		PERFORM jobsched._invalid('load', format('load: %s', left(coalesce(heartbeat.load::text, 'NULL'), 200)),
 			'A JSON object; "means", if there, an object of numbers (seconds).');
 	END IF;
-	PERFORM jobsched._require_adopted();
+	PERFORM jobsched._refuse_copy();
 	UPDATE jobsched.workers w SET last_seen = clock_timestamp(), load = heartbeat.load WHERE w.id = heartbeat.worker AND w.state = 'live';
 	IF NOT FOUND THEN
 		PERFORM jobsched._unknown_worker(heartbeat.worker);
@@ -1791,9 +1811,10 @@ BEGIN
 	END IF;
 	/* Workers of the original are not ours: what they held when the copy was made is taken back at the scheduler's next round. */
 	UPDATE jobsched.workers SET state = 'stopped' WHERE state = 'live';
+	DELETE FROM jobsched.cluster;
 	INSERT INTO jobsched.cluster (system_identifier, database)
 	SELECT jobsched._system_identifier(), d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database()
-	ON CONFLICT (singleton) DO UPDATE SET system_identifier = excluded.system_identifier, database = excluded.database, adopted_at = now();
+	ON CONFLICT DO NOTHING;
 	PERFORM jobsched._wake(q.id, 0::smallint, '-infinity') FROM jobsched.queues q;
 	RETURN true;
 END $$;
