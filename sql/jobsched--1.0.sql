@@ -839,7 +839,7 @@ BEGIN
 		LEFT JOIN LATERAL (SELECT j.* FROM jobsched.jobs j WHERE j.id = u.job_id AND j.slot IN (jobsched.slot_of(u.job_id), 16)) j ON true
 		WHERE d.id = ANY (claim.dispatches) AND d.claim_token = claim.token AND d.worker = claim.worker AND d.status = 'claimed'
 			AND (d.done >> (u.n - 1)::int) & 1 = 0
-		ORDER BY d.id, u.n
+		ORDER BY array_position(claim.dispatches, d.id), u.n
 	LOOP
 		IF r.over IS NOT NULL THEN	/* guard: M_CANCEL_NOT_AT_CLAIM */
 			UPDATE jobsched.dispatches d SET done = d.done | (1::bigint << r.run) WHERE d.id = r.dispatch;

@@ -75,6 +75,7 @@ typedef struct Move
 	TimestampTz next;
 	bool		probe;
 	bool		guess;
+	const Queue *queue;			/* whose head it is */
 	int			group;
 } Move;
 
@@ -344,6 +345,18 @@ promote_head(Scheduler *s, const Head *head, TimestampTz now, int batch, Made *m
 	return taken;
 }
 
+/* A head of this queue that comes first has more due than was read: what is behind it waits for the next turn. */
+static bool
+more_before(const Queue *queue, const Move *move, int moves)
+{
+	for (int i = 0; i < moves; i++)
+	{
+		if (move[i].queue == queue && move[i].guess)
+			return true;
+	}
+	return false;
+}
+
 int
 promote_run(Scheduler *s, TimestampTz now)
 {
@@ -366,7 +379,10 @@ promote_run(Scheduler *s, TimestampTz now)
 	move = MemoryContextAlloc(s->turn_context, Max(count, 1) * sizeof(Move));
 	for (int i = 0; i < count && taken < js_batch_size; i++)
 	{
+		if (more_before(heads[i].queue, move, moves))
+			continue;
 		move[moves].head = NULL;
+		move[moves].queue = heads[i].queue;
 		taken += promote_head(s, &heads[i], now, js_batch_size - taken, &made, &move[moves]);
 		if (move[moves].head != NULL)
 			moves++;

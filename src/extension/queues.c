@@ -159,6 +159,9 @@ queues_lower(Queues *queues, uint64 touched, WakeupHints hints)
 		{
 			queue->heads[p].bound = Min(queue->heads[p].bound, hints[bucket][p]);
 			queue->heads[p].next = Min(queue->heads[p].next, hints[bucket][p]);
+			/* "look from the beginning" (a queue goes on, adopt()) is no due time to compare with others. */
+			if (hints[bucket][p] == DT_NOBEGIN)
+				queue->heads[p].guess = true;
 		}
 	}
 }
