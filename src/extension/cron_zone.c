@@ -24,6 +24,9 @@
 /* The calendar, and with it the rules of every zone, repeats after 400 years; known exceptions end within 100. */
 #define HORIZON (INT64_C(500) * 366 * 86400)
 
+/* So many gaps in a row may swallow all there is: 40 years of "30 2 * 3 0L" where clocks change at 2:00. */
+#define GAPS_MAX 40
+
 static inline int64_t
 max64(int64_t a, int64_t b)
 {
@@ -113,6 +116,7 @@ static bool
 next_of_first(const CronSpec *spec, CronZone *zone, bool skip, int64_t after, int64_t *next)
 {
 	int64_t		local = highest_local(zone, after);
+	int			skipped = 0;
 
 	while (cron_next_local(spec, local, &local))
 	{
@@ -124,7 +128,7 @@ next_of_first(const CronSpec *spec, CronZone *zone, bool skip, int64_t after, in
 			*next = at;
 			return true;
 		}
-		if (at - after > HORIZON)
+		if (++skipped == GAPS_MAX)
 			break;
 		local = at + zone->offset - 1;
 	}
@@ -135,6 +139,7 @@ static bool
 next_of_last(const CronSpec *spec, CronZone *zone, bool skip, int64_t after, int64_t *next)
 {
 	int64_t		local = lowest_local(zone, after + 1) - 1;
+	int			skipped = 0;
 
 	seek(zone, after);
 	local = min64(local, after + zone->offset);
@@ -149,7 +154,7 @@ next_of_last(const CronSpec *spec, CronZone *zone, bool skip, int64_t after, int
 			*next = max64(at + zone->offset == local ? at : at + 1, after + 1);
 			return true;
 		}
-		if (at - after > HORIZON)
+		if (++skipped == GAPS_MAX)
 			break;
 		local = max64(local, lowest_local(zone, at + 1) - 1);
 	}

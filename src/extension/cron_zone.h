@@ -74,7 +74,8 @@ typedef struct CronZoneNote
 
 /*
  * The first instant strictly after `after` (any int64) that matches.  `options` may be NULL.  False when there is none
- * up to CRON_LAST_SECOND in UTC and on the wall, or when the times of 500 years all fall into gaps that are skipped.
+ * up to CRON_LAST_SECOND in UTC and on the wall; also when 40 gaps in a row (40 years, say) swallow every fixed time with
+ * CRON_GAP_SKIP, or gaps every wildcard one for 500 years.
  */
 extern bool cron_zone_next(const CronSpec *spec, CronZone *zone, const CronZoneOptions *options, int64_t after,
 						   int64_t *next);
