@@ -22,6 +22,7 @@
 
 #include "broker_url.h"
 #include "housekeeping.h"
+#include "mend.h"
 #include "permit.h"
 #include "promote.h"
 #include "txn.h"
@@ -40,6 +41,7 @@ typedef struct Turn
 	const char *state;			/* what it does, for people */
 	TimestampTz housekeeping_at;
 	TimestampTz sweep_at;		/* unbounded probe */
+	Mend		mend;
 	TimestampTz error_until;	/* after an ERROR: rest */
 	TimestampTz error_wait;
 	TimestampTz sleep_until;	/* of the last sleep; DT_NOEND: it did not sleep */
@@ -54,6 +56,7 @@ forget(Scheduler *s, Turn *turn)
 	outbox_forget(s->outbox);
 	turn->housekeeping_at = DT_NOBEGIN;
 	turn->sweep_at = DT_NOBEGIN;
+	turn->mend.at = DT_NOBEGIN;
 }
 
 /* ------------------------------------------------------------------ a turn */
@@ -137,6 +140,9 @@ work(Scheduler *s, Turn *turn)
 		turn->housekeeping_at = now + housekeeping_wait(s);
 		publish(s);
 	}
+	/* Not a reason to wake up, unless it has begun. */
+	if (now >= turn->mend.at && !mend_run(s, &turn->mend, now))
+		goto gone;
 	if (now >= turn->sweep_at ? !sweep(s, turn) : !find_heads(s))
 		goto gone;
 
@@ -145,7 +151,7 @@ work(Scheduler *s, Turn *turn)
 	(void) promote_next(s, now, &due_left);
 	wakeup_set_due_left(s->slot, due_left);
 	next = promote_next(s, now, &due_left_again);
-	return Min(next, Min(turn->housekeeping_at, turn->sweep_at));
+	return Min(turn->mend.under_way ? now : next, Min(turn->housekeeping_at, turn->sweep_at));
 
 gone:
 	/* Look at once what is there now. */
@@ -303,6 +309,18 @@ notice_standstill(Scheduler *s, const Turn *turn)
 		s->rescue_from = now + js_worker_lease_ms * JS_USEC_PER_MS;
 }
 
+/* Nothing that was planned by the clock before it was set holds any more; nor can workers have beaten by the new one. */
+static void
+notice_new_clock(Scheduler *s, Turn *turn)
+{
+	if (!mend_clock_was_set(&turn->mend))
+		return;
+	turn->permit.look_at = turn->housekeeping_at = turn->sweep_at = turn->error_until = turn->mend.at = DT_NOBEGIN;
+	s->rescue_from = GetCurrentTimestamp() + js_worker_lease_ms * JS_USEC_PER_MS;
+	queues_forget(s->queues);
+	ereport(LOG, errmsg("jobsched: the clock was set: looking at all planned times"));
+}
+
 static void
 run(Scheduler *s)
 {
@@ -328,6 +346,7 @@ run(Scheduler *s)
 		MemoryContextSwitchTo(s->turn_context);
 
 		notice_standstill(s, &turn);
+		notice_new_clock(s, &turn);
 		take_hints(s, &turn);
 		pgstat_report_activity(STATE_RUNNING, "promoting and publishing");
 		until = turn_safely(s, &turn);

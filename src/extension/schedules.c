@@ -8,8 +8,9 @@
 
 #include "txn.h"
 
-int64
-schedule_interval_us(const Interval *interval)
+/* A month is 30 days; what is too long counts as the longest. */
+static int64
+interval_us(const Interval *interval)
 {
 	int64		days = (int64) interval->month * DAYS_PER_MONTH + interval->day;
 	int64		us;
@@ -62,10 +63,10 @@ schedule_read(uint64 row, Schedule *schedule)
 	schedule->rules.ends_at = read_int64(row, 12, DT_NOEND);
 	schedule->rules.runs_left = read_int64(row, 13, PG_INT64_MAX);
 	schedule->rules.catchup_max = DatumGetInt32(txn_value(row, 14));
-	schedule->rules.catchup_window = schedule_interval_us(DatumGetIntervalP(txn_value(row, 15)));
+	schedule->rules.catchup_window = interval_us(DatumGetIntervalP(txn_value(row, 15)));
 	schedule->rules.every = every_of(schedule->expr);
 	jitter = txn_value_or_null(row, 16, &isnull);
-	schedule->jitter = isnull ? 0 : schedule_interval_us(DatumGetIntervalP(jitter));
+	schedule->jitter = isnull ? 0 : interval_us(DatumGetIntervalP(jitter));
 }
 
 static CronNextResult

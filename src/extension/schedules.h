@@ -28,6 +28,7 @@ typedef struct Schedule
 	"s.job_id, s.cron, s.time_zone, s.last_run_at, s.waits_until, s.paused, s.misfire_policy, s.overlap_policy," \
 	" s.dst_gap, s.dst_overlap, s.starts_at, s.ends_at, s.max_runs - s.fired, s.catchup_max, s.catchup_window," \
 	" CASE WHEN s.jitter > interval '0' THEN jobsched._jitter(s.job_id, s.jitter) END"
+#define SCHEDULE_COLUMN_COUNT 16
 
 /* Reads a row of the last result (txn.h), whose first columns are SCHEDULE_COLUMNS; allocates the texts. */
 extern void schedule_read(uint64 row, Schedule *schedule);
@@ -37,8 +38,5 @@ extern bool schedule_next(const void *schedule, int64 after, int64 *next);
 
 /* Says in the log why a schedule has no next time, if its expression or time zone is at fault. */
 extern void schedule_report(const Schedule *schedule);
-
-/* An interval in microseconds, a month being 30 days; at most PG_INT64_MAX. */
-extern int64 schedule_interval_us(const Interval *interval);
 
 #endif
