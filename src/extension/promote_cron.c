@@ -7,11 +7,10 @@
 #include "promote_cron.h"
 
 #include "catalog/pg_type.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 
-#include "schedules.h"
+#include "column.h"
+#include "cron_jobs.h"
 #include "txn.h"
 
 #define TICKS_MOST 5000			/* rows of cron_ticks in a transaction, about */
@@ -29,42 +28,11 @@ typedef struct CronPlan
 	PolicyTick *ticks;			/* decision.count of them */
 } CronPlan;
 
-/* guard: model D_ALTER_UNLOCKED; SKIP LOCKED, because alter and cancel lock schedules before timers. */
-static TxnPlan plan_lock = {
-	.sql = "SELECT " SCHEDULE_COLUMNS " FROM jobsched.schedules s WHERE s.job_id = ANY ($1) FOR UPDATE OF s SKIP LOCKED",
-	.nargs = 1,
-	.types = {UUIDARRAYOID}
-};
-
-/* Of those that were not locked: exists, so somebody else holds it.  A run of a schedule that is gone is promoted. */
-static TxnPlan plan_exists = {
-	.sql = "SELECT job_id FROM jobsched.schedules WHERE job_id = ANY ($1)",
-	.nargs = 1,
-	.types = {UUIDARRAYOID}
-};
-
-/* Overlap: all that is in flight, to be looked up in the set of jobs; faster than asking for each job. */
-static TxnPlan plan_in_flight = {
-	.sql = "SELECT id, job_ids, done FROM jobsched.dispatches"
-};
-
-/* Before runs in them give way: what somebody else has locked is not waited for. */
-static TxnPlan plan_lock_dispatches = {
-	.sql = "SELECT id FROM jobsched.dispatches WHERE id = ANY ($1) ORDER BY id FOR UPDATE SKIP LOCKED",
-	.nargs = 1,
-	.types = {UUIDARRAYOID}
-};
-
+/* Overlap: earlier runs give way; their dispatches have been locked. */
 static TxnPlan plan_supersede = {
 	.sql = "SELECT jobsched._supersede($1, $2)",
 	.nargs = 2,
 	.types = {UUIDARRAYOID, TIMESTAMPTZARRAYOID}
-};
-
-static TxnPlan plan_retries = {
-	.sql = "SELECT DISTINCT job_id FROM jobsched.timers WHERE job_id = ANY ($1) AND NOT cron",
-	.nargs = 1,
-	.types = {UUIDARRAYOID}
 };
 
 /* A nominal time is fired once, also after the clock was set back: its row says whether it was. */
@@ -104,242 +72,10 @@ static TxnPlan plan_next = {
 	.types = {TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, UUIDARRAYOID, INT4ARRAYOID, INT2ARRAYOID, BOOLARRAYOID, INT2OID, INT2OID}
 };
 
-/* ------------------------------------------------------------------ arrays */
-
-/* An array argument that is being filled. */
-typedef struct Column
-{
-	Datum	   *values;
-	int			count;
-	int			allocated;
-} Column;
-
-static void
-add(Column *column, Datum value)
-{
-	if (column->count == column->allocated)
-	{
-		column->allocated = column->allocated == 0 ? 64 : column->allocated * 2;
-		column->values = column->values == NULL ? palloc(column->allocated * sizeof(Datum))
-			: repalloc(column->values, column->allocated * sizeof(Datum));
-	}
-	column->values[column->count++] = value;
-}
-
-static Datum
-to_array(const Column *column, Oid type)
-{
-	int16		length;
-	bool		by_value;
-	char		align;
-
-	get_typlenbyvalalign(type, &length, &by_value, &align);
-	return PointerGetDatum(construct_array(column->values, column->count, type, length, by_value, align));
-}
-
-static int
-compare_ids(const void *a, const void *b)
-{
-	return memcmp(a, b, UUID_LEN);
-}
-
-/* ------------------------------------------------------------------ reading */
-
-/* Jobs in ascending order of their ids, with something to remember of each. */
-typedef struct Job
-{
-	pg_uuid_t	id;				/* first: compare_ids */
-	Schedule   *schedule;		/* NULL: not locked by us */
-	bool		exists;
-	bool		busy;			/* has a run that has not ended */
-	bool		blocked;		/* such a run has to give way, but another session has its dispatch */
-	bool		taken;			/* one of the runs at hand is its planned time */
-} Job;
-
-typedef struct Jobs
-{
-	Job		   *items;
-	int			count;
-} Jobs;
-
-static Job *
-find_job(const Jobs *jobs, const pg_uuid_t *id)
-{
-	return bsearch(id, jobs->items, jobs->count, sizeof(Job), compare_ids);
-}
-
-static Datum
-ids_of(const Jobs *jobs, bool (*which) (const Job *))
-{
-	Column		ids = {0};
-
-	for (int i = 0; i < jobs->count; i++)
-	{
-		if (which(&jobs->items[i]))
-			add(&ids, UUIDPGetDatum(&jobs->items[i].id));
-	}
-	return to_array(&ids, UUIDOID);
-}
-
-static bool
-any_job(const Job *job)
-{
-	return true;
-}
-
-static bool
-is_unlocked(const Job *job)
-{
-	return job->schedule == NULL;
-}
-
-static bool
-minds_overlap(const Job *job)
-{
-	return job->schedule != NULL && job->schedule->rules.overlap != POLICY_ALLOW && !job->schedule->rules.paused;
-}
-
-static int
-count_jobs(const Jobs *jobs, bool (*which) (const Job *))
-{
-	int			n = 0;
-
-	for (int i = 0; i < jobs->count; i++)
-		n += which(&jobs->items[i]);
-	return n;
-}
-
-/* The jobs of the cron runs, each once. */
-static Jobs
-collect_jobs(const DueRun *runs, int count)
-{
-	Jobs		jobs = {.items = palloc0(Max(count, 1) * sizeof(Job))};
-	int			n = 0;
-
-	for (int i = 0; i < count; i++)
-	{
-		if (runs[i].cron)
-			jobs.items[n++].id = runs[i].job_id;
-	}
-	qsort(jobs.items, n, sizeof(Job), compare_ids);
-	for (int i = 0; i < n; i++)
-	{
-		if (i == 0 || compare_ids(&jobs.items[i].id, &jobs.items[i - 1].id) != 0)
-			jobs.items[jobs.count++].id = jobs.items[i].id;
-	}
-	return jobs;
-}
-
-static void
-lock_schedules(Jobs *jobs)
-{
-	Datum		ids = ids_of(jobs, any_job);
-	uint64		rows = txn_run(&plan_lock, &ids, NULL);
-	Schedule   *schedules = palloc(Max(rows, 1) * sizeof(Schedule));
-
-	for (uint64 row = 0; row < rows; row++)
-	{
-		schedule_read(row, &schedules[row]);
-		find_job(jobs, &schedules[row].job_id)->schedule = &schedules[row];
-	}
-	if (count_jobs(jobs, is_unlocked) == 0)
-		return;
-	ids = ids_of(jobs, is_unlocked);
-	rows = txn_run(&plan_exists, &ids, NULL);
-	for (uint64 row = 0; row < rows; row++)
-		find_job(jobs, DatumGetUUIDP(txn_value(row, 1)))->exists = true;
-}
-
-/* A run in flight of a job whose runs give way to the next. */
-typedef struct Holder
-{
-	pg_uuid_t	dispatch;		/* first: compare_ids */
-	Job		   *job;
-} Holder;
-
-typedef struct Holders
-{
-	Holder	   *items;
-	int			count;
-	int			allocated;
-} Holders;
-
-static void
-add_holder(Holders *holders, const pg_uuid_t *dispatch, Job *job)
-{
-	if (holders->count == holders->allocated)
-	{
-		holders->allocated = holders->allocated == 0 ? 64 : holders->allocated * 2;
-		holders->items = holders->items == NULL ? palloc(holders->allocated * sizeof(Holder))
-			: repalloc(holders->items, holders->allocated * sizeof(Holder));
-	}
-	holders->items[holders->count].dispatch = *dispatch;
-	holders->items[holders->count++].job = job;
-}
-
-static void
-lock_holders(const Holders *holders)
-{
-	Column		ids = {0};
-	Datum		array;
-	pg_uuid_t  *locked;
-	uint64		rows;
-
-	if (holders->count == 0)
-		return;
-	for (int i = 0; i < holders->count; i++)
-		add(&ids, UUIDPGetDatum(&holders->items[i].dispatch));
-	array = to_array(&ids, UUIDOID);
-	rows = txn_run(&plan_lock_dispatches, &array, NULL);
-	locked = palloc(Max(rows, 1) * sizeof(pg_uuid_t));
-	for (uint64 row = 0; row < rows; row++)
-		locked[row] = *DatumGetUUIDP(txn_value(row, 1));
-	for (int i = 0; i < holders->count; i++)
-	{
-		if (bsearch(&holders->items[i].dispatch, locked, rows, sizeof(pg_uuid_t), compare_ids) == NULL)
-			holders->items[i].job->blocked = true;
-	}
-}
-
-static void
-see_busy(const Jobs *jobs)
-{
-	Holders		holders = {0};
-	Datum		ids;
-	uint64		rows;
-
-	if (count_jobs(jobs, minds_overlap) == 0)
-		return;
-	rows = txn_run(&plan_in_flight, NULL, NULL);
-	for (uint64 row = 0; row < rows; row++)
-	{
-		ArrayType  *array = DatumGetArrayTypeP(txn_value(row, 2));
-		uint64		done = (uint64) DatumGetInt64(txn_value(row, 3));
-		int			n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
-		const pg_uuid_t *id = (const pg_uuid_t *) ARR_DATA_PTR(array);	/* no nulls, aligned to chars */
-
-		for (int i = 0; i < n; i++)
-		{
-			Job		   *job = (done >> i) & 1 ? NULL : find_job(jobs, &id[i]);
-
-			if (job == NULL || !minds_overlap(job))
-				continue;
-			job->busy = true;
-			if (job->schedule->rules.overlap == POLICY_CANCEL_RUNNING)
-				add_holder(&holders, DatumGetUUIDP(txn_value(row, 1)), job);
-		}
-	}
-	ids = ids_of(jobs, minds_overlap);
-	rows = txn_run(&plan_retries, &ids, NULL);
-	for (uint64 row = 0; row < rows; row++)
-		find_job(jobs, DatumGetUUIDP(txn_value(row, 1)))->busy = true;
-	lock_holders(&holders);
-}
-
 /* ------------------------------------------------------------------ deciding */
 
 static CronPlan *
-decide(const DueRun *run, const Job *job, TimestampTz now)
+decide(const DueRun *run, const CronJob *job, TimestampTz now)
 {
 	static PolicyTick ticks[POLICY_MAX_TICKS];
 	CronPlan   *plan = palloc0(sizeof(CronPlan));
@@ -396,14 +132,14 @@ drop_fired_before(DueRun *runs, int count)
 		{
 			if (plan->ticks[k].outcome != POLICY_FIRED)
 				continue;
-			add(&ids, UUIDPGetDatum(&runs[i].job_id));
-			add(&times, TimestampTzGetDatum(plan->ticks[k].at));
+			column_add(&ids, UUIDPGetDatum(&runs[i].job_id));
+			column_add(&times, TimestampTzGetDatum(plan->ticks[k].at));
 		}
 	}
 	if (ids.count == 0)
 		return;
-	values[0] = to_array(&ids, UUIDOID);
-	values[1] = to_array(&times, TIMESTAMPTZOID);
+	values[0] = column_array(&ids, UUIDOID);
+	values[1] = column_array(&times, TIMESTAMPTZOID);
 	rows = txn_run(&plan_fired_before, values, NULL);
 	for (uint64 row = 0; row < rows; row++)
 	{
@@ -411,7 +147,7 @@ drop_fired_before(DueRun *runs, int count)
 
 		for (int i = 0; i < count; i++)
 		{
-			if (runs[i].plan != NULL && compare_ids(&runs[i].job_id, id) == 0)
+			if (runs[i].plan != NULL && cron_job_compare(&runs[i].job_id, id) == 0)
 				drop_tick(runs[i].plan, DatumGetTimestampTz(txn_value(row, 2)));
 		}
 	}
@@ -438,7 +174,7 @@ void
 promote_cron_decide(DueRun *runs, int count, TimestampTz now, CronParts *parts)
 {
 	DueRun	   *old;
-	Jobs		jobs = collect_jobs(runs, count);
+	CronJobs		jobs = cron_jobs_collect(runs, count);
 	bool	   *held;
 	int			ticks = 0,
 				last = count;
@@ -446,13 +182,13 @@ promote_cron_decide(DueRun *runs, int count, TimestampTz now, CronParts *parts)
 	*parts = (CronParts) {.ready = count, .held_due = DT_NOEND};
 	if (jobs.count == 0)
 		return;
-	lock_schedules(&jobs);
-	see_busy(&jobs);
+	cron_jobs_lock(&jobs);
+	cron_jobs_see_busy(&jobs);
 
 	held = palloc0(count * sizeof(bool));
 	for (int i = 0; i < count; i++)
 	{
-		Job		   *job = runs[i].cron ? find_job(&jobs, &runs[i].job_id) : NULL;
+		CronJob		   *job = runs[i].cron ? cron_jobs_find(&jobs, &runs[i].job_id) : NULL;
 
 		/* A retry that is marked as planned does not plan either (model D_NEXT_BY_ATTEMPT). */
 		if (job == NULL || (job->schedule == NULL && !job->exists) ||
@@ -519,12 +255,12 @@ typedef struct Timers
 static void
 add_timer(Timers *timers, const DueRun *run, TimestampTz due_at, TimestampTz run_at, bool cron)
 {
-	add(&timers->due_at, TimestampTzGetDatum(due_at));
-	add(&timers->run_at, TimestampTzGetDatum(run_at));
-	add(&timers->job_id, UUIDPGetDatum(&run->job_id));
-	add(&timers->task, Int32GetDatum(run->task));
-	add(&timers->segment, Int16GetDatum(run->segment));
-	add(&timers->cron, BoolGetDatum(cron));
+	column_add(&timers->due_at, TimestampTzGetDatum(due_at));
+	column_add(&timers->run_at, TimestampTzGetDatum(run_at));
+	column_add(&timers->job_id, UUIDPGetDatum(&run->job_id));
+	column_add(&timers->task, Int32GetDatum(run->task));
+	column_add(&timers->segment, Int16GetDatum(run->segment));
+	column_add(&timers->cron, BoolGetDatum(cron));
 }
 
 static void
@@ -534,11 +270,11 @@ add_mark(Marks *marks, const DueRun *run)
 
 	if (run->plan->stale || (decision->count == 0 && decision->waits_until == run->plan->schedule.waits_until))
 		return;
-	add(&marks->job_id, UUIDPGetDatum(&run->job_id));
-	add(&marks->run_at, TimestampTzGetDatum(run->plan->planned));
-	add(&marks->decided, TimestampTzGetDatum(decision->count > 0 ? run->plan->ticks[decision->count - 1].at : DT_NOBEGIN));
-	add(&marks->fired, Int32GetDatum(decision->fired));
-	add(&marks->waits_until, TimestampTzGetDatum(decision->waits_until));
+	column_add(&marks->job_id, UUIDPGetDatum(&run->job_id));
+	column_add(&marks->run_at, TimestampTzGetDatum(run->plan->planned));
+	column_add(&marks->decided, TimestampTzGetDatum(decision->count > 0 ? run->plan->ticks[decision->count - 1].at : DT_NOBEGIN));
+	column_add(&marks->fired, Int32GetDatum(decision->fired));
+	column_add(&marks->waits_until, TimestampTzGetDatum(decision->waits_until));
 }
 
 /* When the next time is to be looked at. */
@@ -559,9 +295,9 @@ static void
 run_marks(const Marks *marks)
 {
 	Datum		values[5] = {
-		to_array(&marks->job_id, UUIDOID), to_array(&marks->run_at, TIMESTAMPTZOID),
-		to_array(&marks->decided, TIMESTAMPTZOID), to_array(&marks->fired, INT4OID),
-		to_array(&marks->waits_until, TIMESTAMPTZOID)
+		column_array(&marks->job_id, UUIDOID), column_array(&marks->run_at, TIMESTAMPTZOID),
+		column_array(&marks->decided, TIMESTAMPTZOID), column_array(&marks->fired, INT4OID),
+		column_array(&marks->waits_until, TIMESTAMPTZOID)
 	};
 	uint64		updated = txn_run(&plan_mark, values, NULL);
 
@@ -573,7 +309,7 @@ static void
 run_ticks(const Ticks *ticks)
 {
 	Datum		values[3] = {
-		to_array(&ticks->job_id, UUIDOID), to_array(&ticks->run_at, TIMESTAMPTZOID), to_array(&ticks->outcome, TEXTOID)
+		column_array(&ticks->job_id, UUIDOID), column_array(&ticks->run_at, TIMESTAMPTZOID), column_array(&ticks->outcome, TEXTOID)
 	};
 
 	txn_run(&plan_tick, values, NULL);
@@ -583,9 +319,9 @@ static void
 run_timers(const Timers *timers, const Queue *queue, int priority)
 {
 	Datum		values[8] = {
-		to_array(&timers->due_at, TIMESTAMPTZOID), to_array(&timers->run_at, TIMESTAMPTZOID),
-		to_array(&timers->job_id, UUIDOID), to_array(&timers->task, INT4OID), to_array(&timers->segment, INT2OID),
-		to_array(&timers->cron, BOOLOID), Int16GetDatum((int16) priority), Int16GetDatum(queue->id)
+		column_array(&timers->due_at, TIMESTAMPTZOID), column_array(&timers->run_at, TIMESTAMPTZOID),
+		column_array(&timers->job_id, UUIDOID), column_array(&timers->task, INT4OID), column_array(&timers->segment, INT2OID),
+		column_array(&timers->cron, BOOLOID), Int16GetDatum((int16) priority), Int16GetDatum(queue->id)
 	};
 
 	txn_run(&plan_next, values, NULL);
@@ -614,17 +350,17 @@ promote_cron_write(const Queue *queue, int priority, const DueRun *runs, int cou
 		add_mark(&marks, run);
 		for (int k = 0; k < plan->decision.count; k++)
 		{
-			add(&ticks.job_id, UUIDPGetDatum(&run->job_id));
-			add(&ticks.run_at, TimestampTzGetDatum(plan->ticks[k].at));
-			add(&ticks.outcome, outcomes[plan->ticks[k].outcome]);
+			column_add(&ticks.job_id, UUIDPGetDatum(&run->job_id));
+			column_add(&ticks.run_at, TimestampTzGetDatum(plan->ticks[k].at));
+			column_add(&ticks.outcome, outcomes[plan->ticks[k].outcome]);
 			/* The first is in the dispatch; the others follow as the window admits. */
 			if (plan->ticks[k].outcome == POLICY_FIRED && fired++ > 0)
 				add_timer(&timers, run, now + fired, plan->ticks[k].at, false);
 		}
 		if (plan->decision.cancels && plan->decision.fired > 0)
 		{
-			add(&winners, UUIDPGetDatum(&run->job_id));
-			add(&winner_times, TimestampTzGetDatum(run->run_at));
+			column_add(&winners, UUIDPGetDatum(&run->job_id));
+			column_add(&winner_times, TimestampTzGetDatum(run->run_at));
 		}
 		if (!plan->decision.ended)
 			add_timer(&timers, run, next_due(plan, now), plan->decision.next, true);
@@ -633,7 +369,7 @@ promote_cron_write(const Queue *queue, int priority, const DueRun *runs, int cou
 	}
 	if (winners.count > 0)
 	{
-		Datum		values[2] = {to_array(&winners, UUIDOID), to_array(&winner_times, TIMESTAMPTZOID)};
+		Datum		values[2] = {column_array(&winners, UUIDOID), column_array(&winner_times, TIMESTAMPTZOID)};
 
 		txn_run(&plan_supersede, values, NULL);
 	}
