@@ -414,7 +414,7 @@ sub stop
 
 sub DESTROY { my ($self) = @_; $self->stop; return }
 
-$SIG{$_} = sub { exit 1 } for 'TERM', 'INT', 'HUP';
+$SIG{$_} = sub { exit 1 } for 'TERM', 'INT', 'HUP', 'PIPE';
 
 END
 {
