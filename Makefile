@@ -90,9 +90,9 @@ test: private
 	@$(MAKE) --no-print-directory -C test/unit all
 	@$(STACK)/test $(SUITES)
 bench: private
-	test/bench/run $(ARGS) $(BENCH)
+	@$(STACK)/test -x test/bench/run $(ARGS) $(BENCH)
 chaos: private
-	prove -v -I test/perl test/t/060_faults.pl && test/model/mutants
+	@TAP=060 $(STACK)/test tap && test/model/mutants
 lint: deps
 	@$(STACK)/lint
 format:
