@@ -4,7 +4,6 @@
 #include "task.h"
 
 #include <math.h>
-#include <openssl/evp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -157,24 +156,13 @@ artifact_name_allowed(const char *name)
 	return len >= 1 && len <= 100 && name[0] != '.' && strspn(name, letters) == len;
 }
 
-static int
-sha256_hex(const void *data, size_t size, char out[65])
-{
-	unsigned char digest[EVP_MAX_MD_SIZE];
-	unsigned len = 0;
-
-	if (EVP_Digest(data, size, digest, &len, EVP_sha256(), NULL) != 1 || len != 32)
-		return -1;
-	for (unsigned i = 0; i < len; i++)
-		snprintf(out + (size_t) i * 2, 3, "%02x", digest[i]);
-	return 0;
-}
-
 int
 task_artifact(struct task_context *task, const char *name, const char *content_type, const void *data, size_t size)
 {
 	const struct run *run = task->run;
-	char key[BLOB_KEY_MAX + 1], digest[65];
+	char key[BLOB_KEY_MAX + 1];
+	struct blob_object object = { .key = key, .content_type = content_type };
+	struct blob_info info;
 	json_t *entry, *other;
 	size_t i;
 
@@ -188,14 +176,12 @@ task_artifact(struct task_context *task, const char *name, const char *content_t
 	snprintf(key, sizeof(key), "jobs/%s/%s/%d-%s/%s", run->job_id, task->run_at, run->attempt, run->dispatch->token,
 			 name);
 	if (!content_type)
-		content_type = "application/octet-stream";
-	if (sha256_hex(data, size, digest) < 0)
-		return error_set(&task->artifact_error, "artifact %s: SHA-256 cannot be computed", name);
-	if (blob_put(task->slot->pool->blobs, key, content_type, data, size, &task->artifact_error) < 0)
+		object.content_type = content_type = "application/octet-stream";
+	if (blob_put(task->slot->pool->blobs, &object, data, size, &info, &task->artifact_error) < 0)
 		return -1;
 
-	entry = json_pack("{s:s, s:s, s:I, s:s, s:s}", "name", name, "key", key, "size", (json_int_t) size, "sha256",
-					  digest, "content_type", content_type);
+	entry = json_pack("{s:s, s:s, s:I, s:s, s:s}", "name", name, "key", key, "size", (json_int_t) info.size, "sha256",
+					  info.sha256, "content_type", content_type);
 	if (!task->artifacts)
 		task->artifacts = json_array();
 	if (!entry || json_array_append_new(task->artifacts, entry) < 0)
