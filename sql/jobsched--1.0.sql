@@ -1149,6 +1149,14 @@ BEGIN
 	RETURN true;
 END $$;
 
+CREATE FUNCTION jobsched.neighbours(worker uuid) RETURNS TABLE (neighbour uuid, worker_id text, info jsonb, silent_seconds float8)
+	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+	SELECT w.id, w.worker_id, w.info, extract(epoch FROM clock_timestamp() - w.last_seen)
+	FROM jobsched.workers me JOIN jobsched.workers w ON w.worker_id = me.worker_id OR w.info ->> 'machine' = me.info ->> 'machine'
+	WHERE me.id = neighbours.worker AND w.id <> me.id AND w.state = 'live'
+	ORDER BY w.last_seen DESC
+$$;
+
 COMMENT ON FUNCTION jobsched.register_worker(text, text[], int, jsonb) IS 'registers one start of a worker process; returns its id for all other worker calls';
 COMMENT ON FUNCTION jobsched.claim(uuid, uuid, uuid[]) IS
 'Takes dispatches for a worker. token: random, made by the worker for this call; a repeat with the same token gives the same answer.
@@ -1158,6 +1166,9 @@ COMMENT ON FUNCTION jobsched.finish(uuid, uuid[], uuid[], smallint[], uuid[], ti
 COMMENT ON FUNCTION jobsched.release(uuid, uuid[], uuid[], smallint[]) IS 'gives back runs that never started: due now, attempt unchanged; answers released, already or lost';
 COMMENT ON FUNCTION jobsched.heartbeat(uuid, uuid[], uuid[], jsonb) IS
 'Renews a worker''s lease. Lists all (dispatch, token) that the worker holds or is claiming; returns runs to cancel and dispatches to drop.';
+COMMENT ON FUNCTION jobsched.neighbours(uuid) IS
+'Other registrations that have not ended and have the same worker_id, or the same "machine" in info. silent_seconds: since their last heartbeat.
+A worker that starts unregisters those whose process it finds gone, and warns of those that share its worker_id.';
 COMMENT ON FUNCTION jobsched.unregister_worker(uuid) IS 'the worker process ends: what it still holds is taken back at once; false when it was not live';
 
 /* ----------------------------------------------------------------- cancel */
@@ -1844,7 +1855,7 @@ GRANT SELECT ON jobsched.workers, jobsched.queues, jobsched.cron_ticks TO jobsch
 GRANT EXECUTE ON FUNCTION jobsched.scheduler_status(), jobsched.worker_lease() TO jobsched_viewer;
 GRANT EXECUTE ON FUNCTION jobsched.register_worker(text, text[], int, jsonb), jobsched.claim(uuid, uuid, uuid[]), jobsched.release(uuid, uuid[], uuid[], smallint[]),
 	jobsched.finish(uuid, uuid[], uuid[], smallint[], uuid[], timestamptz[], smallint[], text[], text[], text[], jsonb[], jsonb[], bigint[], bigint[], bigint[]),
-	jobsched.heartbeat(uuid, uuid[], uuid[], jsonb), jobsched.unregister_worker(uuid), jobsched.worker_lease() TO jobsched_worker;
+	jobsched.heartbeat(uuid, uuid[], uuid[], jsonb), jobsched.unregister_worker(uuid), jobsched.neighbours(uuid), jobsched.worker_lease() TO jobsched_worker;
 GRANT EXECUTE ON FUNCTION jobsched.adopt(), jobsched.pause_queue(text), jobsched.resume_queue(text) TO jobsched_admin;
 
 /* The scheduler works as this role, never as a superuser. */

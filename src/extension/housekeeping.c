@@ -42,7 +42,7 @@ read_dispatches(Scheduler *s, TimestampTz now)
 		if (segment >= s->lo && segment <= s->hi)
 			outbox_seen(s->outbox, DatumGetUUIDP(txn_value(row, 1)), id);
 	}
-	outbox_end(s->outbox, now);
+	outbox_end(s->outbox, now, workload_has_silent(s->workload));
 	for (int i = 0; i < s->queues->count; i++)
 		queues_counted(s->queues, s->queues->items[i], queued[i]);
 	s->in_flight = rows > 0;

@@ -4,8 +4,9 @@
  * guard: model M_NO_UNCONFIRMED, M_NO_REPUBLISH_ON_START, M_NO_REPUBLISH_ON_RECONNECT, D_REPUBLISH_ONLY_WHEN_EMPTY
  *
  * The n-th publish of a dispatch is repeated when it was not confirmed within 5 s * 2^(n-1), or when it was confirmed
- * and nobody has claimed the dispatch within 30 s * 2^(n-1); both at most 5 minutes.  What is due is known to the
- * second (outbox_end); only new ones, refused ones and those of a new connection must not wait for that.
+ * and nobody has claimed the dispatch within 30 s * 2^(n-1); both at most 5 minutes, and at most 2 s while a worker is
+ * silent that may have the message.  What is due is known to the second (outbox_end); only new ones, refused ones and
+ * those of a new connection must not wait for that.
  */
 #include "outbox.h"
 
@@ -15,6 +16,7 @@
 
 #define UNCONFIRMED_WAIT (5 * USECS_PER_SEC)
 #define UNCLAIMED_WAIT (30 * USECS_PER_SEC)
+#define HURRIED_WAIT (2 * USECS_PER_SEC)
 #define LONGEST_WAIT (300 * USECS_PER_SEC)
 
 typedef struct OutboxEntry
@@ -174,7 +176,7 @@ outbox_seen(Outbox *outbox, const pg_uuid_t *dispatch, int16 queue)
 }
 
 void
-outbox_end(Outbox *outbox, TimestampTz now)
+outbox_end(Outbox *outbox, TimestampTz now, bool hurry)
 {
 	HASH_SEQ_STATUS scan;
 	OutboxEntry *entry;
@@ -188,7 +190,7 @@ outbox_end(Outbox *outbox, TimestampTz now)
 				dlist_delete(&entry->node);
 			hash_search(outbox->entries, &entry->dispatch, HASH_REMOVE, NULL);
 		}
-		else if (!entry->todo && entry->again_at <= now)
+		else if (!entry->todo && (entry->again_at <= now || (hurry && entry->sent_at + HURRIED_WAIT <= now)))
 			put_todo(outbox, entry);
 	}
 }

@@ -30,11 +30,12 @@ extern int	outbox_flush(Outbox *outbox, Publisher *publisher, const Queues *queu
 
 /*
  * The dispatches that are 'queued' now, one outbox_seen() each between begin and end: others are forgotten, unknown
- * ones added, and those that have waited long are made due.  now: when the reading began.
+ * ones added, and those that have waited long are made due.  now: when the reading began; hurry: a worker is silent that
+ * may hold messages.
  */
 extern void outbox_begin(Outbox *outbox);
 extern void outbox_seen(Outbox *outbox, const pg_uuid_t *dispatch, int16 queue);
-extern void outbox_end(Outbox *outbox, TimestampTz now);
+extern void outbox_end(Outbox *outbox, TimestampTz now, bool hurry);
 
 extern void outbox_forget(Outbox *outbox);
 

@@ -15,6 +15,7 @@ struct Workload
 	MemoryContext parent;
 	MemoryContext context;		/* of means */
 	HTAB	   *means;
+	bool		silent;			/* a worker has lost its lease a short while ago */
 };
 
 typedef struct MeanEntry
@@ -38,6 +39,14 @@ static TxnPlan plan_slots = {
 	.sql = "SELECT q.id, sum(w.slots), avg(w.slots)::float8"
 	" FROM jobsched.workers w JOIN jobsched.queues q ON q.name = ANY (w.queues)"
 	" WHERE w.state = 'live' AND w.last_seen > now() - $1 GROUP BY q.id",
+	.nargs = 1,
+	.types = {INTERVALOID}
+};
+
+/* RabbitMQ may still deliver to these; it notices within a minute. */
+static TxnPlan plan_silent = {
+	.sql = "SELECT 1 FROM jobsched.workers w"
+	" WHERE w.state = 'live' AND w.last_seen BETWEEN now() - $1 - interval '60 s' AND now() - $1 LIMIT 1",
 	.nargs = 1,
 	.types = {INTERVALOID}
 };
@@ -100,6 +109,7 @@ workload_read(Workload *workload, Queues *queues)
 		queue->live_slots = (int) Min(DatumGetInt64(txn_value(row, 2)), 1000000);
 		queue->worker_slots = DatumGetFloat8(txn_value(row, 3));
 	}
+	workload->silent = txn_run(&plan_silent, values, NULL) > 0;
 }
 
 double
@@ -110,4 +120,10 @@ workload_mean(const Workload *workload, int32 task)
 	if (workload->means != NULL)
 		entry = hash_search(workload->means, &task, HASH_FIND, NULL);
 	return entry != NULL ? entry->seconds : -1;
+}
+
+bool
+workload_has_silent(const Workload *workload)
+{
+	return workload->silent;
 }

@@ -18,4 +18,7 @@ extern void workload_read(Workload *workload, Queues *queues);
 /* Mean run time of a task in seconds, by the hash of its name; negative: unknown. */
 extern double workload_mean(const Workload *workload, int32 task);
 
+/* A worker has lost its lease within the last minute: messages may be with it that nobody will claim. */
+extern bool workload_has_silent(const Workload *workload);
+
 #endif

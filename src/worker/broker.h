@@ -14,7 +14,7 @@
 #include "error.h"
 
 #define BROKER_EXCHANGE		"jobsched"
-#define BROKER_HEARTBEAT	30			/* seconds */
+#define BROKER_HEARTBEAT	10			/* seconds; after two without a sign the broker delivers to others */
 
 struct broker_url {
 	char *text;					/* the parsed copy, which `info` points into */

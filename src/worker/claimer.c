@@ -19,7 +19,7 @@
 
 #define STALE_US	CLOCK_US_PER_SECOND		/* a run that has waited so long for a thread is given back */
 
-enum step { WAIT, CONNECT, REGISTER, CLAIM, RELEASE, FORGET, STOP };
+enum step { WAIT, CONNECT, REGISTER, LOOK, CLAIM, RELEASE, FORGET, STOP };
 
 static bool
 same(const char *a, const char *b)
@@ -79,6 +79,8 @@ next_step_locked(struct claimer *c, int64_t now_us, int64_t *until_us)
 		return CONNECT;
 	if (!h->worker[0])
 		return h->phase == HUB_RUNNING ? REGISTER : WAIT;
+	if (c->newcomer && h->phase == HUB_RUNNING)
+		return LOOK;
 	if (h->inbox.claiming.n > 0)
 		return CLAIM;
 	if (c->nstale > 0 || take_stale_locked(c, now_us) > 0)
@@ -101,7 +103,8 @@ register_worker(struct claimer *c)
 	json_t *object;
 
 	gethostname(host, sizeof(host) - 1);
-	object = json_pack("{s:s, s:i, s:s}", "host", host, "pid", (int) getpid(), "version", JOBSCHED_VERSION);
+	object = json_pack("{s:s, s:I, s:s, s:s, s:I}", "host", host, "pid", (json_int_t) c->self.pid, "version",
+					   JOBSCHED_VERSION, "machine", c->self.machine, "started", (json_int_t) c->self.started);
 	info = object ? json_dumps(object, JSON_COMPACT) : NULL;
 	json_decref(object);
 	status = store_register(&c->session.store, s->worker_id, s->queues, s->nqueues, s->threads, info ? info : "{}",
@@ -112,8 +115,47 @@ register_worker(struct claimer *c)
 	if (session_note(&c->session, "register_worker", "", status, &err) != PG_DONE)
 		return;
 	hub_registered(c->session.hub, id, sent_us, lease_us);
+	c->newcomer = true;
 	log_event(LOG_LEVEL_INFO, "registered", "worker_id", s->worker_id, "worker", id, "threads", LOG_NUM(s->threads),
 			  "lease_ms", LOG_NUM(lease_us / 1000), NULL);
+}
+
+/*
+ * What a process held that ended on this machine without saying so is taken back at once, so that a restart costs no
+ * lease.  Somebody else with the same label is no trouble for the database, but for people who read it.
+ */
+static void
+look_at_neighbours(struct claimer *c)
+{
+	struct hub *h = c->session.hub;
+	struct store *store = &c->session.store;
+	struct store_neighbour *list = NULL;
+	struct error err = { "" };
+	char worker[UUID_TEXT_SIZE];
+	int64_t lease_us;
+	enum pg_status status;
+	int n = 0;
+
+	hub_lock(h);
+	memcpy(worker, h->worker, sizeof(worker));
+	lease_us = h->lease_us;
+	hub_unlock(h);
+	status = session_note(&c->session, "neighbours", worker, store_neighbours(store, worker, &list, &n, &err), &err);
+	for (int i = 0; status == PG_DONE && i < n; i++) {
+		const struct store_neighbour *other = &list[i];
+
+		if (machine_process_ended(&other->process, &c->self)) {
+			status = store_unregister(store, other->worker, &err);
+			if (session_note(&c->session, "unregister_worker", worker, status, &err) == PG_DONE)
+				log_event(LOG_LEVEL_INFO, "a worker on this machine ended without a word: its runs are taken back",
+						  "worker_id", other->label, "worker", other->worker, "pid", LOG_NUM(other->process.pid), NULL);
+		} else if (same(other->label, c->settings->worker_id) && other->silent * 1e6 < (double) lease_us) {
+			log_event(LOG_LEVEL_WARNING, "another worker has the same WORKER_ID", "worker_id", other->label, "worker",
+					  other->worker, "host", other->host, "pid", LOG_NUM(other->process.pid), NULL);
+		}
+	}
+	free(list);
+	c->newcomer = status == PG_LOST || status == PG_RETRY;
 }
 
 static void
@@ -200,6 +242,8 @@ claimer_main(void *arg)
 		} else if (step != STOP && session_ready(&c->session)) {
 			if (step == REGISTER)
 				register_worker(c);
+			else if (step == LOOK)
+				look_at_neighbours(c);
 			else if (step == CLAIM)
 				claim(c);
 			else if (step == RELEASE)
@@ -215,6 +259,7 @@ claimer_start(struct claimer *c, struct hub *h, const struct settings *settings,
 {
 	memset(c, 0, sizeof(*c));
 	c->settings = settings;
+	machine_self(&c->self);
 	session_init(&c->session, h, settings->dsn, "claims");
 	return thread_start(&c->thread, "claimer", claimer_main, c, err);
 }

@@ -17,6 +17,8 @@ struct claimer {
 	struct run *stale[CLAIMER_RELEASE_MAX];	/* being released */
 	int nstale;
 	char stale_worker[UUID_TEXT_SIZE];
+	struct machine_process self;
+	bool newcomer;							/* just registered: has not looked at its neighbours yet */
 	bool farewell;							/* set at the end: the database knows that this worker has ended */
 };
 

@@ -3,13 +3,14 @@
  */
 #include "store.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
 #include "registry.h"
 
-enum { REGISTER, CLAIM, RELEASE, FINISH, HEARTBEAT, UNREGISTER };
+enum { REGISTER, CLAIM, RELEASE, FINISH, HEARTBEAT, UNREGISTER, NEIGHBOURS };
 
 static const struct pg_statement statements[] = {
 	[REGISTER] = { .name = "register", .nparams = 4, .sql =
@@ -31,6 +32,9 @@ static const struct pg_statement statements[] = {
 		" LEFT JOIN jobsched.heartbeat($1::uuid, $2::uuid[], $3::uuid[], $4::jsonb) h ON true" },
 	[UNREGISTER] = { .name = "unregister", .nparams = 1, .sql =
 		"SELECT jobsched.unregister_worker($1::uuid)" },
+	[NEIGHBOURS] = { .name = "neighbours", .nparams = 1, .sql =
+		"SELECT neighbour, worker_id, silent_seconds, info ->> 'host', info ->> 'machine', info ->> 'pid',"
+		" info ->> 'started' FROM jobsched.neighbours($1::uuid)" },
 };
 
 void
@@ -75,6 +79,34 @@ store_register(struct store *s, const char *label, char *const *queues, int nque
 	}
 	PQclear(result);
 	return status;
+}
+
+enum pg_status
+store_neighbours(struct store *s, const char *worker, struct store_neighbour **list, int *n, struct error *err)
+{
+	enum pg_status status;
+	PGresult *result;
+
+	*list = NULL;
+	*n = 0;
+	status = pg_execute(&s->pg, statements, NEIGHBOURS, (const char *[]) { worker }, &result, err);
+	if (status != PG_DONE)
+		return status;
+	*list = calloc((size_t) PQntuples(result) + 1, sizeof(**list));
+	for (int i = 0; *list && i < PQntuples(result); i++) {
+		struct store_neighbour *one = &(*list)[(*n)++];
+
+		snprintf(one->worker, sizeof(one->worker), "%s", PQgetvalue(result, i, 0));
+		snprintf(one->label, sizeof(one->label), "%s", PQgetvalue(result, i, 1));
+		one->silent = strtod(PQgetvalue(result, i, 2), NULL);
+		snprintf(one->host, sizeof(one->host), "%s", PQgetvalue(result, i, 3));
+		/* what a worker in another language does not say reads as "" and 0 */
+		snprintf(one->process.machine, sizeof(one->process.machine), "%s", PQgetvalue(result, i, 4));
+		one->process.pid = strtol(PQgetvalue(result, i, 5), NULL, 10);
+		one->process.started = strtoll(PQgetvalue(result, i, 6), NULL, 10);
+	}
+	PQclear(result);
+	return PG_DONE;
 }
 
 static void

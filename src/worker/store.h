@@ -8,6 +8,7 @@
 #define JOBSCHED_WORKER_STORE_H
 
 #include "inbox.h"
+#include "machine.h"
 #include "pg.h"
 #include "pgarray.h"
 #include "runs.h"
@@ -38,6 +39,19 @@ void store_free(struct store *s);
 /* id: UUID_TEXT_SIZE bytes.  info: a JSON object. */
 enum pg_status store_register(struct store *s, const char *label, char *const *queues, int nqueues, long slots,
 							  const char *info, char *id, int64_t *lease_us, struct error *err);
+
+/* Another registration that has not ended: of the same machine, or with the same label. */
+struct store_neighbour {
+	char worker[UUID_TEXT_SIZE];
+	char label[256 * 4];		/* worker_id: 255 characters */
+	char host[256];
+	struct machine_process process;
+	double silent;				/* seconds since its last heartbeat */
+};
+
+/* *list: malloc'ed, *n of them. */
+enum pg_status store_neighbours(struct store *s, const char *worker, struct store_neighbour **list, int *n,
+								struct error *err);
 
 /* *batch: the runs that are now the worker's, or NULL when there are none; the caller's. */
 enum pg_status store_claim(struct store *s, const char *worker, const char *token, const struct delivery_list *list,

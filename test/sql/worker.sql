@@ -154,6 +154,19 @@ SELECT answer, count(*) FROM public.fin(:'w2', :'d', :'b', (SELECT array_agg(i) 
 SELECT count(*) FROM jobsched.dispatches WHERE id = :'d';
 SELECT status, count(*) FROM public.st WHERE name = 'bulk' GROUP BY 1;
 
+-- others of the same label or machine, as long as they have not ended
+SELECT jobsched.register_worker('n1', '{jobs}', 1, '{"machine": "m/1", "pid": 7}') AS n1 \gset
+SELECT jobsched.register_worker('n2', '{jobs}', 1, '{"machine": "m/1", "pid": 8}') AS n2 \gset
+SELECT jobsched.register_worker('n1', '{jobs}', 1, '{"machine": "m/2", "pid": 9}') AS n3 \gset
+SELECT jobsched.register_worker('n4', '{jobs}', 1) AS n4 \gset
+SELECT worker_id, info, silent_seconds BETWEEN 0 AND 10 AS heard FROM jobsched.neighbours(:'n1') ORDER BY info->>'pid';
+SELECT worker_id, info FROM jobsched.neighbours(:'n2');
+SELECT worker_id, info FROM jobsched.neighbours(:'n4');
+SELECT jobsched.unregister_worker(:'n2');
+SELECT worker_id, info FROM jobsched.neighbours(:'n1');
+SELECT count(*) FROM jobsched.neighbours('00000000-0000-0000-0000-000000000000');
+SELECT jobsched.unregister_worker(id) FROM jobsched.workers WHERE worker_id IN ('n1', 'n4');
+
 -- bad arguments
 SELECT s.* FROM (VALUES
 	(1, $$SELECT jobsched.register_worker('', '{jobs}', 1)$$),

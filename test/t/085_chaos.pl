@@ -1,0 +1,16 @@
+# Workers die and stand still: the short form of `make chaos`.
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/../perl", "$FindBin::Bin/../chaos";
+use Chaos;
+use JobschedTest;
+use Test::More;
+
+plan skip_all => 'jobsched-worker is not built' if !JobschedTest::built('worker');
+
+my $stack = JobschedTest->new(settings => { 'jobsched.worker_lease' => '1500ms', 'jobsched.max_losses' => 20 });
+Chaos::kills($stack, runs => 600, kills => 6, rate => 60, restart_limit => 5);
+Chaos::freezes($stack, rounds => 1);
+done_testing();
