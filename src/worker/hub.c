@@ -24,7 +24,7 @@ ring(int fd)
 }
 
 int
-hub_init(struct hub *h, int threads, struct error *err)
+hub_init(struct hub *h, int threads, double task_timeout, struct error *err)
 {
 	pthread_condattr_t attr;
 
@@ -41,7 +41,7 @@ hub_init(struct hub *h, int threads, struct error *err)
 	h->main_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (h->consumer_fd < 0 || h->main_fd < 0)
 		return error_set(err, "eventfd: %s", strerror(errno));
-	return runs_init(&h->runs, threads, err);
+	return runs_init(&h->runs, threads, task_timeout, err);
 }
 
 void

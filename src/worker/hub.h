@@ -51,7 +51,8 @@ struct hub {
 	bool claims_over;			/* draining, and no claim is unanswered: the consumer may close */
 };
 
-int hub_init(struct hub *h, int threads, struct error *err);
+/* task_timeout: seconds, for runs that have no time limit of their own; 0: none. */
+int hub_init(struct hub *h, int threads, double task_timeout, struct error *err);
 void hub_free(struct hub *h);
 
 void hub_lock(struct hub *h);

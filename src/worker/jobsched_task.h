@@ -13,9 +13,13 @@
  *		return task_succeed(task, json_pack("{s:s}", "greeting", who));
  *	}
  *
- *	const struct task_definition greet_task = {
- *		.abi = JOBSCHED_TASK_ABI, .name = "greet", .run = greet, .summary = "Greets somebody."
- *	};
+ *	JOBSCHED_TASK("greet", .run = greet, .summary = "Greets somebody.");
+ *
+ * Built as a shared object and put into the directory that JOBSCHED_TASK_PATH names, the worker knows it at its next
+ * start; docs/examples/plugin is the whole of this with a Makefile.
+ *
+ *	cc -shared -fPIC -o greet.so greet.c $(pkg-config --cflags jansson)
+ *	JOBSCHED_TASK_PATH=$PWD jobsched-worker --run greet '{"who": "you"}'
  *
  * Rules:
  *  - A run may happen more than once (the worker may die before its result is recorded).  Effects on other systems need
@@ -39,8 +43,8 @@
 extern "C" {
 #endif
 
-/* Raised when something below changes in a way that old objects would not survive. */
-#define JOBSCHED_TASK_ABI	1
+/* Raised when something below changes in a way that old objects would not survive: the worker refuses them then. */
+#define JOBSCHED_TASK_ABI	2
 
 /* Largest result, bytes of compact JSON; a larger one fails the run for good with reason result_too_large. */
 #define TASK_RESULT_MAX		((size_t) 1024 * 1024)
@@ -55,13 +59,41 @@ enum task_flags {
 	TASK_PAYLOAD_AS_TEXT = 1
 };
 
+/* `abi` stays the first member in all versions, so that a worker can tell. */
 struct task_definition {
 	unsigned abi;			/* JOBSCHED_TASK_ABI */
-	unsigned flags;			/* of enum task_flags, or'ed */
-	const char *name;		/* as jobs name it: 1..255 bytes, no control characters */
+	const char *name;		/* as jobs name it: 1..255 bytes of UTF-8, no control characters; known once only */
 	task_function run;
-	const char *summary;		/* one sentence for --list-tasks */
+	const char *summary;	/* one sentence for --list-tasks */
+	unsigned flags;			/* of enum task_flags, or'ed */
 };
+
+/* ---- registering it ---- */
+
+/*
+ * JOBSCHED_TASK("name", .run = function, .summary = "...", .flags = ...); at file scope, as often as there are tasks,
+ * in the worker's own sources as in a shared object.  Members in the order of the struct, for C++.
+ */
+#define JOBSCHED_TASK(task_name_, ...)	JOBSCHED_TASK_AT_(__COUNTER__, task_name_, __VA_ARGS__)
+
+/* The rest is the macro's. */
+struct task_registration {
+	const struct task_definition *definition;
+	struct task_registration *next;
+};
+void jobsched_task_register(struct task_registration *registration);
+
+#define JOBSCHED_TASK_AT_(n, ...)	JOBSCHED_TASK_NAMED_(n, __VA_ARGS__)
+#define JOBSCHED_TASK_NAMED_(n, task_name_, ...) \
+	static const struct task_definition jobsched_task_##n = { \
+		.abi = JOBSCHED_TASK_ABI, .name = task_name_, __VA_ARGS__ \
+	}; \
+	static struct task_registration jobsched_registration_##n = { &jobsched_task_##n, NULL }; \
+	__attribute__((constructor)) static void jobsched_register_##n(void) \
+	{ \
+		jobsched_task_register(&jobsched_registration_##n); \
+	} \
+	struct task_context
 
 /* ---- what is known about the run: borrowed, valid until the function returns ---- */
 

@@ -24,9 +24,11 @@
 #include "consumer.h"
 #include "finisher.h"
 #include "log.h"
+#include "plugin.h"
 #include "pool.h"
 #include "registry.h"
 #include "tasks/tasks.h"
+#include "tryout.h"
 #include "version.h"
 
 #define FLUSH_SECONDS	5		/* for the last finish, and again for unregister_worker */
@@ -46,35 +48,56 @@ struct worker {
 static void
 usage(void)
 {
-	printf("usage: jobsched-worker [--check-config | --list-tasks | --version | --help]\n\n"
-		   "Runs jobs of jobsched.  Settings come from the environment, then from .env in the working directory:\n\n");
+	printf("usage: jobsched-worker [--check-config | --list-tasks | --run TASK [PAYLOAD] | --version | --help]\n\n"
+		   "Runs jobs of jobsched.\n\n"
+		   "  --check-config        prints the settings that would be used\n"
+		   "  --list-tasks          prints the tasks that it knows\n"
+		   "  --run TASK [PAYLOAD]  runs one task, without database and broker, and prints its result; PAYLOAD is JSON,\n"
+		   "                        {} when absent, - to read standard input.  Exit code 0: success; 75: failed, would be\n"
+		   "                        tried again; 1: failed for good or stopped; 2: no such task or bad payload\n\n"
+		   "Settings come from the environment, then from .env in the working directory:\n\n");
 	settings_help(stdout);
 	printf("\nSIGTERM or SIGINT ends it when what runs has ended, or after SHUTDOWN_TIMEOUT; a second one, or "
 		   "SIGQUIT, at once.\n");
 }
 
-/* Answers options that only print; exits the program then. */
+/* What the command line asks for. */
+struct options {
+	bool check_config;
+	bool list_tasks;
+	const char *task;			/* --run */
+	const char *payload;
+};
+
+/* --help and --version end the program, and so does what is not understood. */
 static void
-options_setup(int argc, char **argv, bool *only_check)
+options_setup(int argc, char **argv, struct options *o)
 {
-	*only_check = argc == 2 && strcmp(argv[1], "--check-config") == 0;
-	if (argc == 1 || *only_check)
+	const char *option = argc > 1 ? argv[1] : NULL;
+
+	if (!option)
 		return;
-	if (argc == 2 && strcmp(argv[1], "--help") == 0)
+	if (strcmp(option, "--run") == 0 && (argc == 3 || argc == 4)) {
+		o->task = argv[2];
+		o->payload = argc == 4 ? argv[3] : "{}";
+	} else if (strcmp(option, "--check-config") == 0 && argc == 2) {
+		o->check_config = true;
+	} else if (strcmp(option, "--list-tasks") == 0 && argc == 2) {
+		o->list_tasks = true;
+	} else if (strcmp(option, "--help") == 0 && argc == 2) {
 		usage();
-	else if (argc == 2 && strcmp(argv[1], "--version") == 0)
+		exit(0);
+	} else if (strcmp(option, "--version") == 0 && argc == 2) {
 		printf("jobsched-worker %s\n", JOBSCHED_VERSION);
-	else if (argc == 2 && strcmp(argv[1], "--list-tasks") == 0)
-		registry_print(stdout);
-	else {
+		exit(0);
+	} else {
 		fprintf(stderr, "jobsched-worker: unknown arguments; try --help\n");
 		exit(2);
 	}
-	exit(0);
 }
 
 static void
-settings_setup(struct worker *w, bool only_check)
+settings_setup(struct worker *w, const struct options *o)
 {
 	struct error err = { "" };
 
@@ -82,7 +105,7 @@ settings_setup(struct worker *w, bool only_check)
 		fprintf(stderr, "jobsched-worker: %s\n", err.msg);
 		exit(2);
 	}
-	if (only_check) {
+	if (o->check_config) {
 		settings_print(&w->settings, stdout);
 		exit(0);
 	}
@@ -129,6 +152,22 @@ libraries_setup(void)
 	}
 }
 
+/* A worker that lacks a task would fail its jobs for good: then it does not start. */
+static void
+registry_setup(const struct worker *w, const struct options *o)
+{
+	struct error err = { "" };
+
+	if (registry_accept(NULL, &err) < 0 || plugin_load_all(w->settings.task_path, &err) < 0) {
+		fprintf(stderr, "jobsched-worker: %s\n", err.msg);
+		exit(2);
+	}
+	if (o->list_tasks) {
+		registry_print(stdout);
+		exit(0);
+	}
+}
+
 static void
 tasks_setup(struct worker *w)
 {
@@ -146,7 +185,7 @@ threads_setup(struct worker *w)
 	struct error err;
 
 	w->drain_until_us = INT64_MAX;
-	if (hub_init(&w->hub, (int) w->settings.threads, &err) < 0
+	if (hub_init(&w->hub, (int) w->settings.threads, w->settings.task_timeout, &err) < 0
 		|| pool_start(&w->pool, &w->hub, w->blobs, (int) w->settings.threads, &err) < 0
 		|| claimer_start(&w->claimer, &w->hub, &w->settings, &err) < 0
 		|| finisher_start(&w->finisher, &w->hub, &w->settings, &err) < 0
@@ -233,17 +272,33 @@ shut_down(struct worker *w)
 	return recorded ? 0 : 1;
 }
 
+/* --run: no other thread, no connection. */
+static int
+run_one(struct worker *w, const struct options *o)
+{
+	int code = tryout_run(&w->settings, w->blobs, w->signals, o->task, o->payload);
+
+	blob_close(w->blobs);
+	close(w->signals);
+	settings_free(&w->settings);
+	curl_global_cleanup();
+	return code;
+}
+
 int
 main(int argc, char **argv)
 {
 	static struct worker w;
-	bool only_check;
+	struct options o = { false };
 
-	options_setup(argc, argv, &only_check);
-	settings_setup(&w, only_check);
+	options_setup(argc, argv, &o);
+	settings_setup(&w, &o);
 	signals_setup(&w);
 	libraries_setup();
+	registry_setup(&w, &o);
 	tasks_setup(&w);
+	if (o.task)
+		return run_one(&w, &o);
 	threads_setup(&w);
 	while (main_loop_once(&w))
 		;

@@ -20,31 +20,43 @@ slot_main(void *arg)
 	return NULL;
 }
 
-int
-pool_start(struct pool *p, struct hub *h, struct blob_store *blobs, int threads, struct error *err)
+void
+pool_slot_init(struct pool_slot *slot, struct pool *p)
 {
 	pthread_condattr_t attr;
 
+	slot->pool = p;
+	pthread_mutex_init(&slot->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&slot->wake, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
+void
+pool_slot_free(struct pool_slot *slot)
+{
+	pthread_mutex_destroy(&slot->lock);
+	pthread_cond_destroy(&slot->wake);
+}
+
+int
+pool_start(struct pool *p, struct hub *h, struct blob_store *blobs, int threads, struct error *err)
+{
 	memset(p, 0, sizeof(*p));
 	p->hub = h;
 	p->blobs = blobs;
 	p->slots = calloc((size_t) threads, sizeof(*p->slots));
 	if (!p->slots)
 		return error_set(err, "out of memory");
-
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	for (; p->n < threads; p->n++) {
 		struct pool_slot *slot = &p->slots[p->n];
 
-		slot->pool = p;
-		pthread_mutex_init(&slot->lock, NULL);
-		pthread_cond_init(&slot->wake, &attr);
+		pool_slot_init(slot, p);
 		if (thread_start(&slot->thread, "task", slot_main, slot, err) < 0)
-			break;
+			return -1;
 	}
-	pthread_condattr_destroy(&attr);
-	return p->n == threads ? 0 : -1;
+	return 0;
 }
 
 void
@@ -52,8 +64,7 @@ pool_join(struct pool *p)
 {
 	for (int i = 0; i < p->n; i++) {
 		pthread_join(p->slots[i].thread, NULL);
-		pthread_mutex_destroy(&p->slots[i].lock);
-		pthread_cond_destroy(&p->slots[i].wake);
+		pool_slot_free(&p->slots[i]);
 	}
 	free(p->slots);
 }

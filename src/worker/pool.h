@@ -26,6 +26,10 @@ struct pool {
 	struct pool_slot *slots;
 };
 
+/* A slot without a thread yet. */
+void pool_slot_init(struct pool_slot *slot, struct pool *p);
+void pool_slot_free(struct pool_slot *slot);
+
 /* Starts the threads.  On failure those that were started go on: pool_join after hub_enter(HUB_CLOSING). */
 int pool_start(struct pool *p, struct hub *h, struct blob_store *blobs, int threads, struct error *err);
 

@@ -49,9 +49,10 @@ list_remove(struct run_list *list, struct run *run)
 }
 
 int
-runs_init(struct runs *r, int threads, struct error *err)
+runs_init(struct runs *r, int threads, double task_timeout, struct error *err)
 {
 	memset(r, 0, sizeof(*r));
+	r->task_timeout = task_timeout;
 	r->threads = r->idle = threads;
 	r->means = calloc((size_t) registry_count(), sizeof(*r->means));
 	return r->means ? 0 : error_set(err, "out of memory");
@@ -64,8 +65,8 @@ outcome_bytes(const struct outcome *out)
 		+ (out->artifacts ? strlen(out->artifacts) : 0);
 }
 
-static void
-outcome_free(struct outcome *out)
+void
+runs_free_outcome(struct outcome *out)
 {
 	free(out->error);
 	free(out->artifacts);
@@ -93,7 +94,7 @@ void
 batch_free(struct batch *b)
 {
 	for (int i = 0; i < b->nruns; i++)
-		outcome_free(&b->runs[i].out);
+		runs_free_outcome(&b->runs[i].out);
 	if (b->free_memory)
 		b->free_memory(b->memory);
 	free(b);
@@ -125,7 +126,7 @@ forget_locked(struct hub *h, struct run *run)
 	}
 	if (run->state == RUN_RELEASING)
 		d->unended--;
-	outcome_free(&run->out);
+	runs_free_outcome(&run->out);
 	run->state = RUN_SETTLED;
 	if (--d->open > 0)
 		return NULL;
@@ -184,6 +185,8 @@ runs_add(struct hub *h, struct batch *b)
 			run->dispatch = d;
 			run->state = RUN_READY;
 			run->ready_us = now_us;
+			if (run->timeout <= 0)
+				run->timeout = r->task_timeout;
 			run->expected = run->task < 0 ? 0 : backlog_expected(&r->means[run->task]);
 			run->out.retry_us = -1;
 			list_append(&r->ready, run);
@@ -323,7 +326,7 @@ runs_replace_outcome(struct hub *h, struct run *run, const char *reason, char *e
 
 	hub_lock(h);
 	h->runs.unrecorded_bytes -= outcome_bytes(out);
-	outcome_free(out);
+	runs_free_outcome(out);
 	out->end = RUN_PERMANENT;
 	out->error = error;
 	out->retry_us = -1;

@@ -98,6 +98,7 @@ struct runs {
 	int threads;				/* of the pool */
 	int idle;					/* of them, waiting for a run */
 	int running;				/* of them, in a task */
+	double task_timeout;		/* seconds, for runs that have none of their own; 0: no limit */
 	struct dispatch *held;
 	int nheld;
 	struct run_list ready;		/* oldest first */
@@ -113,7 +114,7 @@ struct runs {
 	bool news;					/* a task has ended here for the first time: the scheduler wants to know */
 };
 
-int runs_init(struct runs *r, int threads, struct error *err);
+int runs_init(struct runs *r, int threads, double task_timeout, struct error *err);
 void runs_free(struct runs *r);
 
 /* An unsettled batch of nruns runs and ndispatches dispatches, zeroed, in one allocation; NULL when out of memory. */
@@ -122,6 +123,9 @@ void batch_free(struct batch *b);
 
 /* A claim's answer: its runs are ready.  Takes over the batch. */
 void runs_add(struct hub *h, struct batch *b);
+
+/* Frees the texts. */
+void runs_free_outcome(struct outcome *out);
 
 /* For the pool: hands in the run that ended (NULL: none) and waits for the next; NULL: the worker ends. */
 struct run *runs_next(struct hub *h, struct pool_slot *slot, struct run *ended);

@@ -26,6 +26,8 @@ struct settings {
 	char *blob_store;
 	char *blob_dir;
 	char *crawl_allow_private;
+	char *task_path;
+	double task_timeout;		/* seconds; 0: no limit */
 
 	/* made of them */
 	char *dsn;					/* for libpq */

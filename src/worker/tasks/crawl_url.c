@@ -95,9 +95,5 @@ crawl_url(struct task_context *task, const json_t *payload)
 	return rc;
 }
 
-const struct task_definition crawl_url_task = {
-	.abi = JOBSCHED_TASK_ABI,
-	.name = "crawl_url",
-	.run = crawl_url,
-	.summary = "Fetches payload.url: status, title and preview as result, the body as artifact.",
-};
+JOBSCHED_TASK("crawl_url", .run = crawl_url,
+			  .summary = "Fetches payload.url: status, title and preview as result, the body as artifact.");

@@ -10,10 +10,4 @@ echo(struct task_context *task, const json_t *payload)
 	return task_succeed_text(task, task_payload_text(task));
 }
 
-const struct task_definition echo_task = {
-	.abi = JOBSCHED_TASK_ABI,
-	.flags = TASK_PAYLOAD_AS_TEXT,
-	.name = "echo",
-	.run = echo,
-	.summary = "Its payload is its result.",
-};
+JOBSCHED_TASK("echo", .run = echo, .summary = "Its payload is its result.", .flags = TASK_PAYLOAD_AS_TEXT);

@@ -29,9 +29,5 @@ fail(struct task_context *task, const json_t *payload)
 	return task_fail(task, "%s", text);
 }
 
-const struct task_definition fail_task = {
-	.abi = JOBSCHED_TASK_ABI,
-	.name = "fail",
-	.run = fail,
-	.summary = "Fails the first payload.times attempts (always when absent), for good with payload.permanent.",
-};
+JOBSCHED_TASK("fail", .run = fail,
+			  .summary = "Fails the first payload.times attempts (always when absent), for good with payload.permanent.");

@@ -24,9 +24,4 @@ sleep_for(struct task_context *task, const json_t *payload)
 	return task_succeed_text(task, result);
 }
 
-const struct task_definition sleep_task = {
-	.abi = JOBSCHED_TASK_ABI,
-	.name = "sleep",
-	.run = sleep_for,
-	.summary = "Sleeps payload.seconds (0..86400); stops early when told to.",
-};
+JOBSCHED_TASK("sleep", .run = sleep_for, .summary = "Sleeps payload.seconds (0..86400); stops early when told to.");
