@@ -375,6 +375,7 @@ promote_run(Scheduler *s, TimestampTz now)
 	if (queues_want_probe(s->queues))
 		queues_find_heads(s->queues, false, s->lo, s->hi);
 
+	workload_read_news(s->workload, s->queues);
 	heads = due_heads_in_order(s, now, &count);
 	move = MemoryContextAlloc(s->turn_context, Max(count, 1) * sizeof(Move));
 	for (int i = 0; i < count && taken < js_batch_size; i++)

@@ -10,12 +10,16 @@
 
 #include "txn.h"
 
+#define NEWS_INTERVAL (50 * JS_USEC_PER_MS)
+
 struct Workload
 {
 	MemoryContext parent;
 	MemoryContext context;		/* of means */
 	HTAB	   *means;
 	bool		silent;			/* a worker has lost its lease a short while ago */
+	TimestampTz read_at;
+	bool		asked_in_vain;	/* for the mean of a task, since then */
 };
 
 typedef struct MeanEntry
@@ -92,6 +96,8 @@ workload_read(Workload *workload, Queues *queues)
 	Datum		values[1] = {IntervalPGetDatum(&lease)};
 	uint64		rows;
 
+	workload->read_at = GetCurrentTimestamp();
+	workload->asked_in_vain = false;
 	read_means(workload, txn_run(&plan_means, values, NULL));
 
 	rows = txn_run(&plan_slots, values, NULL);
@@ -112,13 +118,24 @@ workload_read(Workload *workload, Queues *queues)
 	workload->silent = txn_run(&plan_silent, values, NULL) > 0;
 }
 
+void
+workload_read_news(Workload *workload, Queues *queues)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (workload->asked_in_vain && (now >= workload->read_at + NEWS_INTERVAL || now < workload->read_at))
+		workload_read(workload, queues);
+}
+
 double
-workload_mean(const Workload *workload, int32 task)
+workload_mean(Workload *workload, int32 task)
 {
 	const MeanEntry *entry = NULL;
 
 	if (workload->means != NULL)
 		entry = hash_search(workload->means, &task, HASH_FIND, NULL);
+	if (entry == NULL)
+		workload->asked_in_vain = true;
 	return entry != NULL ? entry->seconds : -1;
 }
 
