@@ -533,13 +533,11 @@ BEGIN
 	PERFORM jobsched._wake(queue_id, priority::smallint, due);
 END $$;
 
+/* In C (submit.c): plain jobs are stored without any plan, all others, and what is to be refused, go through _submit(). */
 CREATE FUNCTION jobsched.submit(name text, payload jsonb DEFAULT '{}', run_at timestamptz DEFAULT NULL, cron text DEFAULT NULL,
 	time_zone text DEFAULT NULL, queue text DEFAULT NULL, priority int DEFAULT 0, max_retries int DEFAULT 3, timeout interval DEFAULT NULL,
 	unique_key text DEFAULT NULL, unique_mode text DEFAULT 'keep', expires_at timestamptz DEFAULT NULL, retry_delay interval DEFAULT NULL,
-	retry_delay_max interval DEFAULT NULL, backoff text DEFAULT 'exponential') RETURNS uuid LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-	SELECT (jobsched._submit(name, payload, run_at, cron, time_zone, queue, priority, max_retries, timeout, unique_key, '',
-		unique_mode, expires_at, retry_delay, retry_delay_max, backoff)).id
-$$;
+	retry_delay_max interval DEFAULT NULL, backoff text DEFAULT 'exponential') RETURNS uuid LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER AS 'MODULE_PATHNAME', 'js_submit';
 COMMENT ON FUNCTION jobsched.submit(text, jsonb, timestamptz, text, text, text, int, int, interval, text, text, timestamptz, interval, interval, text) IS
 'Accepts a job, in the caller''s transaction; returns its id.
 name: the task, 1..255 characters. payload: JSON object, array or string, at most jobsched.max_payload_bytes.
@@ -630,71 +628,7 @@ BEGIN
 		coalesce(job ->> 'backoff', 'exponential')) s;
 END $$;
 
-CREATE FUNCTION jobsched.submit_many(jobs jsonb) RETURNS SETOF uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_variable
-DECLARE
-	who text := jobsched.caller();
-	slot smallint;
-	most int := jobsched._max_payload_bytes();
-	i int := 0;
-	item jsonb;
-	one uuid;
-BEGIN
-	IF jobs IS NULL OR jsonb_typeof(jobs) <> 'array' THEN
-		PERFORM jobsched._invalid('jobs', format('jobs: %s is not a JSON array', left(coalesce(jobs::text, 'NULL'), 100)), 'An array of job objects.');
-	END IF;
-	/*
-	 * Bulk path: when every item is plain (no cron, no unique_key) and beyond doubt valid, three statements store them all.
-	 * Whatever is not goes item by item, which is where the errors with their names come from.
-	 */
-	IF (SELECT bool_and(coalesce(
-			jsonb_typeof(j) = 'object'
-			AND j - '{name,payload,run_at,queue,priority,max_retries,timeout}'::text[] = '{}'
-			AND jsonb_typeof(j -> 'name') = 'string' AND length(j ->> 'name') BETWEEN 1 AND 255 AND j ->> 'name' !~ '[[:cntrl:]]'
-			AND (NOT j ? 'payload' OR jsonb_typeof(j -> 'payload') IN ('object', 'array', 'string') AND octet_length((j -> 'payload')::text) <= most)
-			AND (NOT j ? 'run_at' OR jsonb_typeof(j -> 'run_at') = 'string' AND j ->> 'run_at' ~ '^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d(:?\d\d)?)$')
-			AND (NOT j ? 'queue' OR jsonb_typeof(j -> 'queue') = 'string')
-			AND (NOT j ? 'priority' OR jsonb_typeof(j -> 'priority') = 'number' AND j ->> 'priority' ~ '^\d$')
-			AND (NOT j ? 'max_retries' OR jsonb_typeof(j -> 'max_retries') = 'number' AND j ->> 'max_retries' ~ '^(\d{1,3}|1000)$')
-			AND (NOT j ? 'timeout' OR jsonb_typeof(j -> 'timeout') = 'number' AND (j ->> 'timeout')::numeric BETWEEN 0.001 AND 2592000), false))
-		FROM jsonb_array_elements(jobs) j)
-	THEN
-		BEGIN
-			PERFORM jobsched._first_use();
-			slot := jobsched._open_slot();
-			RETURN QUERY
-			WITH q AS MATERIALIZED (
-				SELECT n.queue AS name, jobsched._queue_id(n.queue) AS id
-				FROM (SELECT DISTINCT coalesce(j ->> 'queue', jobsched._default_queue()) AS queue FROM jsonb_array_elements(jobs) j) n),
-			item AS MATERIALIZED (
-				SELECT jobsched._uuid_v7(slot) AS id, q.id AS queue, j ->> 'name' AS name, coalesce(j -> 'payload', '{}') AS payload,
-					coalesce((j ->> 'run_at')::timestamptz, clock_timestamp()) AS due,
-					coalesce((j -> 'priority')::int, 0)::smallint AS priority, coalesce((j -> 'max_retries')::int, 3)::smallint AS max_retries,
-					make_interval(secs => (j ->> 'timeout')::float8) AS timeout
-				FROM jsonb_array_elements(jobs) WITH ORDINALITY AS e(j, n)
-				JOIN q ON q.name = coalesce(j ->> 'queue', jobsched._default_queue())
-				ORDER BY e.n),
-			job AS (
-				INSERT INTO jobsched.jobs (slot, id, name, payload, frequency, queue, priority, max_retries, timeout, owner)
-				SELECT slot, x.id, x.name, x.payload, 'once', x.queue, x.priority, x.max_retries, x.timeout, who FROM item x),
-			timer AS (
-				INSERT INTO jobsched.timers (due_at, run_at, job_id, task, priority, queue, segment)
-				SELECT x.due, x.due, x.id, jobsched._task_hash(x.name), x.priority, x.queue, jobsched.segment_of(x.id) FROM item x),
-			woken AS MATERIALIZED (
-				SELECT count(jobsched._wake(w.queue, w.priority, w.due)) AS n
-				FROM (SELECT x.queue, x.priority, min(x.due) AS due FROM item x GROUP BY 1, 2) w)
-			SELECT x.id FROM item x, woken WHERE woken.n >= 0;
-			RETURN;
-		EXCEPTION WHEN data_exception THEN
-			NULL;	/* the loop below says which item */
-		END;
-	END IF;
-	FOR item IN SELECT j FROM jsonb_array_elements(jobs) j LOOP
-		SELECT s.id INTO one FROM jobsched._submit_item(item, format('jobs[%s].', i)) s;
-		RETURN NEXT one;
-		i := i + 1;
-	END LOOP;
-END $$;
+CREATE FUNCTION jobsched.submit_many(jobs jsonb) RETURNS SETOF uuid LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER ROWS 1000 AS 'MODULE_PATHNAME', 'js_submit_many';
 COMMENT ON FUNCTION jobsched.submit_many(jsonb) IS
 'Accepts many jobs, all or none: a JSON array of objects whose fields are the arguments of submit (run_at: RFC 3339 or epoch seconds; timeout: seconds).
 Returns the ids in the order of the array. Errors: JS001 names item and field.';
@@ -1792,6 +1726,10 @@ BEGIN
 	RETURN jsonb_build_object('created', job.created, 'job', jobsched.rest_get(job.id));
 END $$;
 
+/* In C (submit.c). */
+CREATE FUNCTION jobsched.rest_submit_many(bodies text[]) RETURNS TABLE (n int, created boolean, id uuid, job text, sqlstate text, message text, detail text, hint text, field text)
+	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER ROWS 64 AS 'MODULE_PATHNAME', 'js_rest_submit_many';
+
 CREATE FUNCTION jobsched.rest_cancel(id uuid) RETURNS jsonb LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	PERFORM jobsched.cancel(rest_cancel.id);
@@ -1810,6 +1748,8 @@ $$;
 
 COMMENT ON FUNCTION jobsched.rest_get(uuid) IS 'GET /jobs/{id}: the job as JSON; JS002 when there is none';
 COMMENT ON FUNCTION jobsched.rest_submit(jsonb) IS 'POST /jobs: {"created": boolean, "job": {...}}; JS001 names the field';
+COMMENT ON FUNCTION jobsched.rest_submit_many(text[]) IS
+'many bodies of POST /jobs in one transaction, each for itself: a row for each, in order, n from 1; a bad one has sqlstate, message, detail, hint, field instead of created, id, job';
 COMMENT ON FUNCTION jobsched.rest_cancel(uuid) IS 'DELETE /jobs/{id}: cancels and returns the job';
 COMMENT ON FUNCTION jobsched.health() IS 'readiness: scheduler ("running" or why not), broker ("connected" or why not), adopted, live workers';
 
@@ -1840,7 +1780,7 @@ REVOKE ALL ON ALL TABLES IN SCHEMA jobsched FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA jobsched TO jobsched_submitter, jobsched_worker, jobsched_viewer, jobsched_admin, jobsched_scheduler;
 
-GRANT EXECUTE ON FUNCTION jobsched.submit(text, jsonb, timestamptz, text, text, text, int, int, interval, text, text, timestamptz, interval, interval, text), jobsched.submit_many(jsonb),
+GRANT EXECUTE ON FUNCTION jobsched.submit(text, jsonb, timestamptz, text, text, text, int, int, interval, text, text, timestamptz, interval, interval, text), jobsched.submit_many(jsonb), jobsched.rest_submit_many(text[]),
 	jobsched.cancel(uuid), jobsched.rest_submit(jsonb), jobsched.rest_cancel(uuid), jobsched.run_now(uuid), jobsched.retry(uuid),
 	jobsched.pause(uuid), jobsched.resume(uuid), jobsched.unschedule(uuid), jobsched.unschedule(text), jobsched.backfill(uuid, timestamptz, timestamptz),
 	jobsched.alter_job(uuid, jsonb, timestamptz, text, int, int, interval, timestamptz, interval, interval, text),

@@ -9,8 +9,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/uuid.h"
-
+#include "functions.h"
 #include "shmem.h"
 
 JS_FUNCTION(js_uuid_v7);
@@ -32,19 +31,15 @@ JS_FUNCTION(js_default_time_zone);
 #define RAND_B_MASK ((UINT64CONST(1) << RAND_B_BITS) - 1)
 
 /*
- * js_uuid_v7(slot integer): a UUID version 7 (RFC 9562), whose four highest bits of rand_a are the slot, 0..15.
- *
  * Monotonic within a backend for one slot (RFC 9562, 6.2, method 2): while the clock stands still or has gone back, the
  * previous time is kept and rand_b grows by a random amount.
  */
-Datum
-js_uuid_v7(PG_FUNCTION_ARGS)
+void
+functions_new_id(int slot, pg_uuid_t *uuid)
 {
 	static uint64 last_ms = 0;
 	static uint8 last_rand_a = 0;
 	static uint64 last_rand_b = 0;
-	int32		slot = PG_GETARG_INT32(0);
-	pg_uuid_t  *uuid = palloc(sizeof(pg_uuid_t));
 	struct timeval now;
 	uint64		ms;
 	struct
@@ -53,8 +48,6 @@ js_uuid_v7(PG_FUNCTION_ARGS)
 		uint8		a;
 	}			random;
 
-	if (slot < 0 || slot > 15)
-		ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("slot %d is out of range 0-15", slot));
 	if (!pg_strong_random(&random, sizeof(random)))
 		ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate random values"));
 
@@ -84,6 +77,18 @@ js_uuid_v7(PG_FUNCTION_ARGS)
 	for (int i = 0; i < 8; i++)
 		uuid->data[8 + i] = (unsigned char) (last_rand_b >> (56 - 8 * i));
 	uuid->data[8] |= 0x80;
+}
+
+/* js_uuid_v7(slot integer) */
+Datum
+js_uuid_v7(PG_FUNCTION_ARGS)
+{
+	int32		slot = PG_GETARG_INT32(0);
+	pg_uuid_t  *uuid = palloc(sizeof(pg_uuid_t));
+
+	if (slot < 0 || slot > 15)
+		ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("slot %d is out of range 0-15", slot));
+	functions_new_id(slot, uuid);
 	PG_RETURN_UUID_P(uuid);
 }
 
@@ -96,20 +101,26 @@ js_slot_of(PG_FUNCTION_ARGS)
 Datum
 js_segment_of(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_INT16(PG_GETARG_UUID_P(0)->data[15] & (JS_SEGMENTS - 1));
+	PG_RETURN_INT16(functions_segment_of(PG_GETARG_UUID_P(0)));
 }
 
 /* FNV-1a, 32 bits: it is stored, so it must be the same on every machine. */
+int32
+functions_task_hash(const char *name, int len)
+{
+	uint32		hash = 2166136261U;
+
+	for (int i = 0; i < len; i++)
+		hash = (hash ^ (unsigned char) name[i]) * 16777619U;
+	return (int32) hash;
+}
+
 Datum
 js_task_hash(PG_FUNCTION_ARGS)
 {
 	text	   *name = PG_GETARG_TEXT_PP(0);
-	const unsigned char *bytes = (const unsigned char *) VARDATA_ANY(name);
-	uint32		hash = 2166136261U;
 
-	for (int i = 0; i < (int) VARSIZE_ANY_EXHDR(name); i++)
-		hash = (hash ^ bytes[i]) * 16777619U;
-	PG_RETURN_INT32((int32) hash);
+	PG_RETURN_INT32(functions_task_hash(VARDATA_ANY(name), (int) VARSIZE_ANY_EXHDR(name)));
 }
 
 /* The role that the caller acts as: SET ROLE counts, SECURITY DEFINER does not. */

@@ -1,7 +1,7 @@
 /*
  * wakeup.c: a commit that makes work wakes the schedulers of its database.
  *
- * js_wake() and js_dequeued() only note, in the backend's memory, what the transaction has done.  When it has committed
+ * wakeup_note() and js_dequeued() only note, in the backend's memory, what the transaction has done.  When it has committed
  * and its rows are visible, the transaction callback hands that over to every scheduler of the database and sets the
  * latches of those that would sleep too long.  On abort it is forgotten.  After PREPARE TRANSACTION too: the
  * schedulers' safety net (jobsched.poll_interval) finds those rows.
@@ -126,16 +126,13 @@ register_callback(void)
 	registered = true;
 }
 
-/* js_wake(queue smallint, priority smallint, due timestamptz): a timer was made or moved; infinity is none. */
-Datum
-js_wake(PG_FUNCTION_ARGS)
+void
+wakeup_note(int16 queue, int16 priority, TimestampTz due)
 {
-	int			bucket = JS_BUCKET(PG_GETARG_INT16(0));
-	int16		priority = PG_GETARG_INT16(1);
-	TimestampTz due = PG_GETARG_TIMESTAMPTZ(2);
+	int			bucket = JS_BUCKET(queue);
 
 	if (js_shared == NULL || due == DT_NOEND)
-		PG_RETURN_VOID();
+		return;
 	if (priority < 0 || priority >= JS_PRIORITIES)
 		ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("priority %d is out of range 0-%d", priority, JS_PRIORITIES - 1));
@@ -147,6 +144,13 @@ js_wake(PG_FUNCTION_ARGS)
 		pending.due_buckets |= UINT64CONST(1) << bucket;
 	}
 	pending.due[bucket][priority] = Min(pending.due[bucket][priority], due);
+}
+
+/* js_wake(queue smallint, priority smallint, due timestamptz) */
+Datum
+js_wake(PG_FUNCTION_ARGS)
+{
+	wakeup_note(PG_GETARG_INT16(0), PG_GETARG_INT16(1), PG_GETARG_TIMESTAMPTZ(2));
 	PG_RETURN_VOID();
 }
 

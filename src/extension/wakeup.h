@@ -1,5 +1,5 @@
 /*
- * wakeup.h: a scheduler's side of the wake-up at commit; the committing side is js_wake() and js_dequeued().
+ * wakeup.h: the wake-up at commit.  The committing side is wakeup_note() and the SQL function js_dequeued().
  *
  * The scheduler's turn, in this order, so that no commit is missed:
  *
@@ -14,6 +14,9 @@
 #include "shmem.h"
 
 typedef TimestampTz WakeupHints[JS_BUCKETS][JS_PRIORITIES];
+
+/* A timer was made or moved: for the schedulers when this transaction has committed; infinity is none. */
+extern void wakeup_note(int16 queue, int16 priority, TimestampTz due);
 
 /* This process listens at the slot; it stops by itself when the process ends. */
 extern void wakeup_attach(JsSlot *slot);

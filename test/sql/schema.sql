@@ -15,9 +15,9 @@ UNION ALL
 SELECT 'relation', c.oid::regclass::text FROM pg_class c, aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) a
 WHERE c.relnamespace = 'jobsched'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'S') AND a.grantee = 0;
 
--- SECURITY DEFINER functions have a fixed search_path
+-- SECURITY DEFINER functions have a fixed search_path; those in C set one for the statements that they run
 SELECT p.oid::regprocedure FROM pg_proc p
-WHERE p.pronamespace = 'jobsched'::regnamespace AND p.prosecdef AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (p.proconfig), false);
+WHERE p.pronamespace = 'jobsched'::regnamespace AND p.prosecdef AND p.prolang <> (SELECT oid FROM pg_language WHERE lanname = 'c') AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (p.proconfig), false);
 
 -- everything that people call or read is documented
 SELECT p.oid::regprocedure FROM pg_proc p

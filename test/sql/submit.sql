@@ -138,3 +138,45 @@ SELECT s.* FROM (VALUES
 SELECT r -> 'created' AS created, r #> '{job,name}' AS name, r #> '{job,status}' AS status, r #> '{job,payload}' AS payload, r #> '{job,max_retries}' AS retries,
 	r #> '{job,next_run_time}' AS epoch, r #> '{job,next_run_at}' AS at
 FROM jobsched.rest_submit('{"name": "crawl_url", "payload": {"url": "https://example.com"}, "frequency": "once", "next_run_time": 1913280500, "max_retries": 3}') r;
+
+-- many bodies of REST at once: each for itself, whatever its neighbours are
+CREATE TEMP TABLE answers AS SELECT * FROM jobsched.rest_submit_many(ARRAY[
+	'{"name": "echo", "frequency": "once", "next_run_time": 1913280500.25, "payload": {"a": "\u00e9\"", "n": [1.50, 1e3, null]}, "timeout": 1.5, "priority": 9}',
+	'{"name": "echo"}',
+	'nonsense',
+	NULL,
+	'{"name": "echo", "frequency": "once", "next_run_time": "2030-08-17T20:15:00+02:00", "payload": "text\n", "queue": "new one"}',
+	'{"name": "echo", "frequency": "once", "next_run_time": "2030-08-17T20:15:00+02:00", "payload": "text\n", "queue": "new.one"}',
+	'{"name": "echo", "frequency": "once", "next_run_time": 1, "unique_key": "batch"}',
+	'{"name": "echo", "frequency": "once", "next_run_time": 1, "unique_key": "batch"}',
+	'{"name": "echo", "frequency": "cron", "cron": "0 0 * * *"}',
+	'{"name": "\u00e9", "frequency": "once", "next_run_time": 1}',
+	'{"name": "echo", "frequency": "once", "next_run_time": 1, "payload": null}',
+	'{"name": "echo", "frequency": "once", "next_run_time": "2030-02-29T00:00:00Z"}']);
+SELECT n, created, id IS NOT NULL AS id, sqlstate, field, message FROM answers ORDER BY n;
+SELECT n, job::jsonb = jobsched.rest_get(id) AS same, job::jsonb ->> 'status' AS status, job::jsonb -> 'payload' AS payload FROM answers WHERE id IS NOT NULL ORDER BY n;
+SELECT count(DISTINCT id) FROM answers WHERE n IN (7, 8);
+SELECT n, job::jsonb ->> 'next_run_at' AS at, job::jsonb -> 'next_run_time' AS epoch FROM answers WHERE n IN (1, 6) ORDER BY n;
+-- bodies that Postgres can read take the same way without a subtransaction for each
+SELECT n, created, sqlstate FROM jobsched.rest_submit_many(ARRAY['{"name": "echo", "frequency": "once", "next_run_time": 1}', '{}']);
+SELECT count(*) FROM jobsched.rest_submit_many('{}');
+
+-- what is plain and what is not gives the same rows
+CREATE TEMP TABLE form AS
+SELECT n, id FROM jobsched.submit_many('[{"name":"a","run_at":"2031-01-31T23:59:59.999999-03:30","payload":[1],"timeout":90,"retry_delay":0,"expires_at":2000000000,"backoff":"linear"},
+	{"name":"a","run_at":"2031-02-01 03:29:59.999999 UTC","payload":[1],"timeout":"90 s","retry_delay":"0","expires_at":"2033-05-18 03:33:20 UTC","backoff":"linear"}]') WITH ORDINALITY m(id, n);
+SELECT n, j.name, j.payload, j.timeout, j.retry_delay, j.expires_at AT TIME ZONE 'UTC' AS expires_at, j.backoff, j.state, j.frequency, t.run_at AT TIME ZONE 'UTC' AS run_at, t.due_at = t.run_at AS due, t.task, t.attempt,
+	t.segment = jobsched.segment_of(j.id) AS segment, t.cron, j.owner = current_user AS mine
+FROM form JOIN jobsched.jobs j USING (id) JOIN jobsched.timers t ON t.job_id = j.id ORDER BY n;
+-- no index entry is missing
+SET enable_seqscan = off;
+SELECT count(*) FROM form JOIN jobsched.jobs j USING (id);
+SELECT count(*) FROM form f JOIN jobsched.timers t ON t.job_id = f.id;
+RESET enable_seqscan;
+-- more than is stored at once; a read-only transaction accepts nothing
+SELECT count(DISTINCT id), bool_and(id > before) AS ordered FROM (SELECT id, lag(id) OVER (ORDER BY n) AS before FROM jobsched.submit_many((SELECT jsonb_agg(jsonb_build_object('name', 'bulk',
+	'run_at', '2031-01-01T00:00:00Z')) FROM generate_series(1, 2500))) WITH ORDINALITY m(id, n)) x;
+SELECT count(*) FROM jobsched.jobs j JOIN jobsched.timers t ON t.job_id = j.id WHERE j.name = 'bulk';
+BEGIN READ ONLY;
+SELECT jobsched.submit('echo');
+ROLLBACK;

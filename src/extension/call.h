@@ -1,0 +1,30 @@
+/*
+ * call.h: calls of the script's functions from functions in C that are SECURITY DEFINER.
+ *
+ * An error in them is raised as the caller's own: without a CONTEXT of functions that nobody called.
+ */
+#ifndef JOBSCHED_CALL_H
+#define JOBSCHED_CALL_H
+
+#include "jobsched.h"
+
+#include "executor/spi.h"
+
+#define CALL_MAX_ARGS 16
+
+/* Static in its module; prepared when first run. */
+typedef struct CallPlan
+{
+	const char *sql;			/* gives one row */
+	int			nargs;
+	Oid			types[CALL_MAX_ARGS];
+	SPIPlanPtr	plan;
+} CallPlan;
+
+/* The columns of the one row, copied into the current memory context. */
+extern void call_row(CallPlan *plan, Datum *values, const char *nulls, int columns, Datum *results, bool *result_nulls);
+
+/* The one value, which must not be null and is passed by value, or is nothing. */
+extern Datum call_run(CallPlan *plan, Datum *values);
+
+#endif

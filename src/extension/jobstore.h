@@ -1,0 +1,29 @@
+/*
+ * jobstore.h: stores new plain jobs in the ring's open leaf and in timers, without the executor.
+ *
+ * What INSERT would check, the caller has checked (jobspec.h).  The tables have no triggers, foreign keys or row security.
+ */
+#ifndef JOBSCHED_JOBSTORE_H
+#define JOBSCHED_JOBSTORE_H
+
+#include "jobsched.h"
+
+#include "utils/uuid.h"
+
+#include "jobspec.h"
+
+typedef struct NewJob
+{
+	const JobSpec *spec;
+	pg_uuid_t	id;				/* set by jobstore_insert() */
+	TimestampTz due;			/* the same */
+	int16		queue;			/* set by the caller: jobstore_queue() */
+} NewJob;
+
+/* Id of a queue, made when there is none of that name. */
+extern int16 jobstore_queue(const JobSpec *spec);
+
+/* Stores them, in the current transaction; the scheduler is woken when it commits. */
+extern void jobstore_insert(NewJob *jobs, int count);
+
+#endif
