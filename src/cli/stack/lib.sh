@@ -134,7 +134,7 @@ declare -A program=([postgres]=postgres [rabbitmq]=beam.smp [epmd]=epmd [worker]
 # is_ours PID NAME
 is_ours() {
 	local exe
-	[ "$(readlink "/proc/$1/cwd" 2>/dev/null)" = "$(readlink -f "${place[$2]}")" ] || return 1
+	[ "/proc/$1/cwd" -ef "${place[$2]}" ] || return 1
 	exe=$(readlink "/proc/$1/exe" 2>/dev/null) || return 1
 	exe=${exe% (deleted)}
 	[ "${exe##*/}" = "${program[$2]}" ]
@@ -151,15 +151,16 @@ pid_of() {
 running() { pid_of "$1" >/dev/null; }
 gone() { ! is_ours "$1" "$2"; }
 
-# all_in DIRECTORY: the pids of the processes that work there or below
+# all_in DIRECTORY: the pids of the processes that work there or below.  By one find: a readlink for each process of the machine
+# would take seconds.
 all_in() {
-	local link where
+	local where line
 	where=$(readlink -f "$1") || return 0
-	for link in /proc/[0-9]*/cwd; do
-		case $(readlink "$link" 2>/dev/null) in
-		"$where" | "$where"/* | "$where (deleted)" | "$where"/*' (deleted)') link=${link#/proc/}; echo "${link%/cwd}" ;;
+	while IFS= read -rd '' line; do
+		case ${line#* } in
+		"$where" | "$where"/* | "$where (deleted)") line=${line%%/cwd *}; echo "${line#/proc/}" ;;
 		esac
-	done
+	done < <(find /proc/[0-9]*/cwd -maxdepth 0 -printf '%p %l\0' 2>/dev/null)
 }
 
 none_in() { [ -z "$(all_in "$1")" ]; }
