@@ -13,10 +13,12 @@
 #include "utils/builtins.h"
 
 #include "cron_describe.h"
+#include "zones.h"
 
 JS_FUNCTION(js_cron_next);
 JS_FUNCTION(js_cron_next_n);
 JS_FUNCTION(js_cron_describe);
+JS_FUNCTION(js_zone_name);
 
 #define ERRCODE_JS_INVALID_ARGUMENT MAKE_SQLSTATE('J', 'S', '0', '0', '1')
 #define EPOCH_DIFF_SECS ((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY)
@@ -33,9 +35,10 @@ typedef struct CronClock
 
 /*
  * The latest expressions of this process, each where its hash says, as a scheduler asks for the same ones again and
- * again.  Nothing in it can become wrong: pg_tzset() gives the same zone for the life of the process.
+ * again; void when zones_look() answers another number than this.
  */
 static CronClock clocks[64];
+static uint64 clocks_generation = 0;
 
 /* For CronZone.  Postgres tells every change of the offset, of DST or not, and goes on by the zone's last rule. */
 static void
@@ -59,61 +62,41 @@ look_up_offset(const void *data, int64_t at, int64_t *until, int32_t *offset)
 	*until = found == 1 && boundary > at ? boundary : PG_INT64_MAX;
 }
 
-/*
- * A name of pg_timezone_names, in any case, or NULL.  pg_tzset() also takes rules like "CET-1CEST" or "UTC+3", whose sign
- * is not what people mean: such a one comes back in capitals, with a digit, unlike all but a few names of files.
- */
-static pg_tz *
-find_zone(const char *name)
-{
-	static const char *const names[] = {"CST6CDT", "EST5EDT", "MST7MDT", "PST8PDT", "GMT0", "GMT+0", "GMT-0"};
-	pg_tz	   *tz = pg_tzset(name);
-	const char *found;
-
-	if (!tz || !pg_tz_acceptable(tz))
-		return NULL;
-	found = pg_get_timezone_name(tz);
-	if (!strpbrk(found, "0123456789") || strpbrk(found, "abcdefghijklmnopqrstuvwxyz"))
-		return tz;
-	for (int i = 0; i < (int) lengthof(names); i++)
-	{
-		if (strcmp(found, names[i]) == 0)
-			return tz;
-	}
-	return NULL;
-}
-
 /* Points *clock to the expression in the zone, kept or made in `fresh`.  Gives CRON_NEXT_OK or what is wrong. */
 static CronNextResult
-open_clock(const char *expr, const char *zone_name, CronClock *fresh, CronClock **clock, CronError *error)
+open_clock(const char *expr, const char *zone, CronClock *fresh, CronClock **clock, CronError *error)
 {
 	size_t		expr_size = strlen(expr) + 1;
-	size_t		zone_size = strlen(zone_name) + 1;
+	size_t		zone_size = strlen(zone) + 1;
 	bool		keep = expr_size <= sizeof(fresh->expr) && zone_size <= sizeof(fresh->zone_name);
 	CronClock  *kept = NULL;
-	pg_tz	   *tz;
+	const pg_tz *tz;
+	uint64		generation = zones_look();
 
+	if (generation != clocks_generation)
+		memset(clocks, 0, sizeof(clocks));
+	clocks_generation = generation;
 	*clock = fresh;
 	if (keep)
 	{
 		uint32		hash = hash_combine(hash_bytes((const unsigned char *) expr, (int) expr_size),
-										hash_bytes((const unsigned char *) zone_name, (int) zone_size));
+										hash_bytes((const unsigned char *) zone, (int) zone_size));
 
 		*clock = kept = &clocks[hash % lengthof(clocks)];
-		if (strcmp(kept->expr, expr) == 0 && strcmp(kept->zone_name, zone_name) == 0 && kept->zone.lookup)
+		if (strcmp(kept->expr, expr) == 0 && strcmp(kept->zone_name, zone) == 0 && kept->zone.lookup)
 			return CRON_NEXT_OK;
 	}
 
 	if (!cron_parse(expr, &fresh->spec, error))
 		return CRON_NEXT_BAD_EXPRESSION;
-	tz = find_zone(zone_name);
+	tz = zone_open(zone);
 	if (!tz)
 		return CRON_NEXT_BAD_ZONE;
 	fresh->zone = (CronZone) {.lookup = look_up_offset, .data = tz};
 	if (keep)
 	{
 		memcpy(fresh->expr, expr, expr_size);
-		memcpy(fresh->zone_name, zone_name, zone_size);
+		memcpy(fresh->zone_name, zone, zone_size);
 		*kept = *fresh;
 	}
 	return CRON_NEXT_OK;
@@ -322,6 +305,18 @@ js_cron_next_n(PG_FUNCTION_ARGS)
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	return (Datum) 0;
+}
+
+/* js_zone_name(time_zone text), strict: as it is written in pg_timezone_names. */
+Datum
+js_zone_name(PG_FUNCTION_ARGS)
+{
+	char	   *zone = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	const char *name = zone_name(zone);
+
+	if (name == NULL)
+		report_zone(zone);
+	PG_RETURN_TEXT_P(cstring_to_text(name));
 }
 
 /* js_cron_describe(expr text), strict. */

@@ -19,7 +19,7 @@ typedef enum CronNextResult
 
 /*
  * The first time strictly after `after` (finite), in whole seconds, on the clock of `zone`.  `options` may be NULL.
- * Throws nothing but out of memory.  A zone's rules are those that this process read first.
+ * Throws nothing but out of memory.  A zone's rules are those of its file: see zones.h.
  */
 extern CronNextResult cron_next_time(const char *expr, TimestampTz after, const char *zone,
 									 const CronZoneOptions *options, TimestampTz *next, CronError *error);

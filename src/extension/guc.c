@@ -8,9 +8,10 @@
 #include <limits.h>
 
 #include "miscadmin.h"
-#include "pgtime.h"
 #include "utils/guc.h"
 #include "utils/varlena.h"
+
+#include "zones.h"
 
 bool		js_enabled = true;
 char	   *js_database = NULL;
@@ -172,9 +173,10 @@ check_queue_type(char **newval, void **extra, GucSource source)
 static bool
 check_time_zone(char **newval, void **extra, GucSource source)
 {
-	if (pg_tzset(*newval) != NULL)
+	if (zone_name(*newval) != NULL)
 		return true;
-	GUC_check_errdetail("There is no time zone of that name.");
+	GUC_check_errdetail("It must be the name of a time zone, like \"Europe/Berlin\" or \"UTC\": no abbreviation, no rule like \"UTC+3\".");
+	GUC_check_errhint("SELECT name FROM pg_timezone_names");
 	return false;
 }
 

@@ -1,5 +1,6 @@
 /*
- * mend.c: looks at every schedule when the process starts, when the clock was set, and each ten minutes.
+ * mend.c: looks at every schedule when the process starts, when the clock was set, and each ten minutes, for which a
+ * sleeping scheduler wakes up.
  *
  * A clock that was ahead for a while leaves last_run_at and the planned time in the future, where nothing would happen
  * until then; a new tz database moves times; a schedule without a planned time would sleep for ever.  All is read without
@@ -14,6 +15,7 @@
 #include "clock.h"
 #include "schedules.h"
 #include "txn.h"
+#include "zones.h"
 
 #define INTERVAL (10 * SECS_PER_MINUTE * USECS_PER_SEC)
 #define BATCH 500				/* schedules in a turn */
@@ -88,6 +90,12 @@ mend_clock_was_set(Mend *mend)
 	return was_set;
 }
 
+bool
+mend_zones_changed(const Mend *mend)
+{
+	return mend->zones != zones_generation();
+}
+
 static Case
 read_case(uint64 row)
 {
@@ -112,6 +120,7 @@ next_time(const Case *c, TimestampTz now, TimestampTz *next)
 	const Schedule *schedule = &c->schedule;
 	const PolicyRules *rules = &schedule->rules;
 	TimestampTz from = now - schedule->jitter;
+	TimestampTz latest = now;
 
 	/* What has come is promote's. */
 	if (c->planned && c->run_at <= from)
@@ -123,12 +132,16 @@ next_time(const Case *c, TimestampTz now, TimestampTz *next)
 		from = Max(from, schedule->last_run_at);
 	if (rules->starts_at != DT_NOBEGIN)
 		from = Max(from, rules->starts_at - 1);
+	latest = Max(latest, from);
 	/* Intervals are counted from the run before, not from now. */
 	if (c->planned && rules->every > 0 && c->run_at > from && c->run_at <= from + rules->every + SAME)
 	{
 		*next = c->run_at;
 		return true;
 	}
+	/* With jitter there may be times that have come and are not yet due.  Who made the job meanwhile does not mean them. */
+	if (c->planned && latest > from && schedule_next(schedule, latest, next) && *next == c->run_at)
+		return true;
 	return rules->runs_left > 0 && schedule_next(schedule, from, next) && *next <= rules->ends_at;
 }
 
@@ -186,7 +199,10 @@ mend_run(Scheduler *s, Mend *m, TimestampTz now)
 				mended = 0;
 
 	if (m->at == DT_NOBEGIN || !m->under_way)
+	{
 		memset(&m->after, 0, sizeof(m->after));
+		m->zones = zones_look_now();
+	}
 	if (!txn_begin(TXN_SYNC))
 		return false;
 	after = UUIDPGetDatum(&m->after);
