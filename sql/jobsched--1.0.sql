@@ -285,10 +285,12 @@ CREATE FUNCTION jobsched._cron_next(expr text, after timestamptz, time_zone text
 CREATE FUNCTION jobsched.cron_next_n(expr text, n int, after timestamptz DEFAULT now(), time_zone text DEFAULT NULL,
 		OUT number int, OUT at timestamptz, OUT local_time timestamp, OUT utc_offset interval, OUT note text) RETURNS SETOF record
 	LANGUAGE c STABLE PARALLEL SAFE ROWS 10 AS 'MODULE_PATHNAME', 'js_cron_next_n';
+CREATE FUNCTION jobsched._zone_name(time_zone text) RETURNS text LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'js_zone_name';
 CREATE FUNCTION jobsched.cron_describe(expr text) RETURNS text LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'js_cron_describe';
 CREATE FUNCTION jobsched.scheduler_status(OUT database text, OUT slice int, OUT pid int, OUT state text, OUT broker text,
 	OUT started_at timestamptz, OUT next_wake timestamptz, OUT promoted bigint, OUT published bigint, OUT confirmed bigint,
-	OUT returned bigint, OUT republished bigint, OUT rescued bigint, OUT loops bigint) RETURNS SETOF record
+	OUT returned bigint, OUT republished bigint, OUT rescued bigint, OUT loops bigint,
+	OUT woken_by_latch bigint, OUT woken_by_time bigint, OUT woken_by_broker bigint) RETURNS SETOF record
 	LANGUAGE c VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'js_scheduler_status';
 
 COMMENT ON FUNCTION jobsched.slot_of(uuid) IS 'slot of the ring in which a job with this id was made (0..15)';
@@ -494,6 +496,7 @@ BEGIN
 	IF cron IS NOT NULL THEN
 		zone := coalesce(time_zone, jobsched._default_time_zone());
 		due := jobsched.cron_next(cron, clock_timestamp(), zone);
+		zone := jobsched._zone_name(zone);
 	ELSE
 		due := coalesce(run_at, clock_timestamp());
 	END IF;
@@ -1178,7 +1181,8 @@ A cron job plans no further runs. Raises JS002 for an unknown id or another owne
 CREATE VIEW jobsched.job_status WITH (security_barrier) AS
 SELECT j.id, j.name,
 	CASE
-		WHEN j.frequency = 'cron' THEN CASE j.state WHEN 'active' THEN 'scheduled' ELSE j.state END
+		WHEN j.frequency = 'cron' THEN CASE WHEN j.state <> 'active' THEN j.state
+			WHEN t.cron OR EXISTS (SELECT FROM jobsched.timers c WHERE c.job_id = j.id AND c.cron) THEN 'scheduled' ELSE 'ended' END
 		WHEN t.job_id IS NOT NULL THEN
 			CASE WHEN j.state = 'cancelled' THEN 'cancelling' WHEN j.state = 'paused' THEN 'paused' WHEN t.attempt > 1 THEN 'retrying' ELSE 'scheduled' END
 		WHEN e.final AND (j.rerun_at IS NULL OR e.finished_at >= j.rerun_at) THEN e.status
@@ -1199,7 +1203,7 @@ LEFT JOIN jobsched.workers w ON w.id = e.worker_id
 WHERE (SELECT jobsched._sees_all()) OR j.owner = (SELECT jobsched.caller());
 COMMENT ON VIEW jobsched.job_status IS
 'Jobs that the caller may see (own ones; all for jobsched_viewer), with derived status, next run and last execution.
-status: running, queued, paused, retrying, scheduled, cancelling, or how a once job ended: succeeded, failed, cancelled, expired; a cron job is scheduled, paused or cancelled.';
+status: running, queued, paused, retrying, scheduled, cancelling, or how a once job ended: succeeded, failed, cancelled, expired; a cron job is scheduled, paused, cancelled, or ended: its schedule has no further time.';
 
 CREATE VIEW jobsched.runs WITH (security_barrier) AS
 SELECT r.*, w.worker_id
@@ -1367,18 +1371,54 @@ BEGIN
 END $$;
 
 /*
- * Plans the next time of a schedule anew, after its expression, zone, limits or its job's queue have changed.
+ * A planned time is given up: when it has come, or waits, it and the times after it up to now leave a row, at most 1,000, and do not
+ * come back.  The caller holds the schedules row; `old` is what it was.
+ */
+CREATE FUNCTION jobsched._give_up(old jobsched.schedules, planned timestamptz) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	at timestamptz := clock_timestamp();
+	word text := CASE WHEN old.paused THEN 'skipped_paused' WHEN old.waits_until >= planned THEN 'skipped_overlap' ELSE 'misfired' END;
+	latest timestamptz;
+	n int := 0;
+BEGIN
+	WHILE n < 1000 AND planned <= least(at, old.ends_at) AND (planned > old.last_run_at OR old.last_run_at IS NULL) LOOP
+		INSERT INTO jobsched.cron_ticks (job_id, run_at, outcome) VALUES (old.job_id, planned, word) ON CONFLICT DO NOTHING;
+		latest := planned;
+		n := n + 1;
+		BEGIN
+			planned := jobsched._cron_next(old.cron, planned, old.time_zone, old.dst_gap, old.dst_overlap);
+		EXCEPTION WHEN SQLSTATE 'JS001' THEN
+			EXIT;	/* it has no further time */
+		END;
+	END LOOP;
+	UPDATE jobsched.schedules s SET waits_until = NULL, last_run_at = greatest(s.last_run_at, latest) WHERE s.job_id = old.job_id;
+END $$;
+
+/*
+ * Plans the next time of a schedule anew, after its expression, zone, limits or its job's queue have changed; `old` is what it was.
+ * A time that has come is left to the policies while expression and zone still say it, and so is the rhythm of @every.
  * guard: D_ALTER_UNLOCKED: the schedules row is locked by the caller, and last_run_at says what promote has done.
  */
-CREATE FUNCTION jobsched._replan(job jobsched.jobs) RETURNS timestamptz LANGUAGE plpgsql AS $$
+CREATE FUNCTION jobsched._replan(job jobsched.jobs, old jobsched.schedules) RETURNS timestamptz LANGUAGE plpgsql AS $$
 DECLARE
 	s jobsched.schedules;
+	at timestamptz := clock_timestamp();
+	had timestamptz;
+	keeps boolean;
 	planned timestamptz;
 	due timestamptz;
 BEGIN
 	SELECT x.* INTO s FROM jobsched.schedules x WHERE x.job_id = job.id;
-	planned := jobsched._next_time(s, clock_timestamp());
-	DELETE FROM jobsched.timers t WHERE t.job_id = job.id AND t.cron;
+	planned := jobsched._next_time(s, at);
+	WITH gone AS (DELETE FROM jobsched.timers t WHERE t.job_id = job.id AND t.cron RETURNING t.run_at) SELECT min(gone.run_at) INTO had FROM gone;
+	keeps := (s.cron, s.time_zone, s.dst_gap, s.dst_overlap) = (old.cron, old.time_zone, old.dst_gap, old.dst_overlap)
+		AND had BETWEEN coalesce(s.starts_at, had) AND coalesce(s.ends_at, had)
+		AND (s.last_run_at IS NULL OR had > s.last_run_at) AND (s.max_runs IS NULL OR s.fired < s.max_runs);
+	IF keeps AND (had <= at OR s.cron ~* '^\s*@every' AND had < planned) THEN
+		planned := had;
+	ELSIF had IS NOT NULL THEN
+		PERFORM jobsched._give_up(old, had);
+	END IF;
 	IF planned IS NOT NULL THEN
 		due := planned + jobsched._jitter(job.id, s.jitter);
 		INSERT INTO jobsched.timers (due_at, run_at, job_id, task, priority, queue, segment, cron)
@@ -1452,6 +1492,7 @@ CREATE FUNCTION jobsched.schedule(schedule_name text, cron text, name text, payl
 DECLARE
 	id uuid;
 	job jobsched.jobs;
+	old jobsched.schedules;
 BEGIN
 	IF schedule_name IS NULL OR length(schedule_name) NOT BETWEEN 1 AND 255 OR schedule_name ~ '[[:cntrl:]]' THEN
 		PERFORM jobsched._invalid('schedule_name', format('schedule_name: %s is not allowed', coalesce(to_json(left(schedule_name, 300))::text, 'NULL')),
@@ -1477,12 +1518,13 @@ BEGIN
 			queue = job.queue, state = CASE j.state WHEN 'cancelled' THEN 'active' ELSE j.state END
 		WHERE j.id = id AND j.slot = job.slot;
 	END IF;
-	UPDATE jobsched.schedules s SET cron = schedule.cron, time_zone = coalesce(schedule.time_zone, jobsched._default_time_zone()), starts_at = schedule.starts_at,
+	SELECT s.* INTO old FROM jobsched.schedules s WHERE s.job_id = id FOR UPDATE;
+	UPDATE jobsched.schedules s SET cron = schedule.cron, time_zone = jobsched._zone_name(coalesce(schedule.time_zone, jobsched._default_time_zone())), starts_at = schedule.starts_at,
 		ends_at = schedule.ends_at, max_runs = schedule.max_runs, jitter = schedule.jitter, catchup_window = schedule.catchup_window,
 		catchup_max = schedule.catchup_max, misfire_policy = schedule.misfire_policy, overlap_policy = schedule.overlap_policy,
 		dst_gap = schedule.dst_gap, dst_overlap = schedule.dst_overlap
 	WHERE s.job_id = id;
-	PERFORM jobsched._replan(job);
+	PERFORM jobsched._replan(job, old);
 	RETURN id;
 END $$;
 COMMENT ON FUNCTION jobsched.schedule(text, text, text, jsonb, text, text, int, int, interval, text, text, interval, int, interval, timestamptz, timestamptz, bigint, text, text) IS
@@ -1492,6 +1534,8 @@ cron, time_zone: when; name, payload, queue, priority, max_retries, timeout: wha
 CREATE FUNCTION jobsched.unschedule(id uuid) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	job jobsched.jobs := jobsched._lock_job(id);
+	old jobsched.schedules;
+	planned timestamptz;
 BEGIN
 	IF job.frequency <> 'cron' THEN
 		PERFORM jobsched._conflict(format('job %s is no cron job', id), 'cancel() ends a once job.');
@@ -1499,8 +1543,9 @@ BEGIN
 	IF job.state = 'cancelled' THEN
 		RETURN false;
 	END IF;
-	PERFORM FROM jobsched.schedules s WHERE s.job_id = unschedule.id FOR UPDATE;
-	DELETE FROM jobsched.timers t WHERE t.job_id = unschedule.id AND t.cron;
+	SELECT s.* INTO old FROM jobsched.schedules s WHERE s.job_id = unschedule.id FOR UPDATE;
+	WITH gone AS (DELETE FROM jobsched.timers t WHERE t.job_id = unschedule.id AND t.cron RETURNING t.run_at) SELECT min(gone.run_at) INTO planned FROM gone;
+	PERFORM jobsched._give_up(old, planned);
 	/* Retries that a pause holds back end at claim. */
 	PERFORM jobsched._wake(t.queue, t.priority, '-infinity') FROM jobsched.timers t WHERE t.job_id = unschedule.id AND t.due_at = 'infinity';
 	UPDATE jobsched.timers t SET due_at = t.run_at WHERE t.job_id = unschedule.id AND t.due_at = 'infinity';
@@ -1532,14 +1577,14 @@ BEGIN
 		PERFORM jobsched._check_job(job.name, payload, job.priority, job.max_retries, job.timeout, '');
 		UPDATE jobsched.jobs j SET payload = alter_schedule.payload WHERE j.id = job.id AND j.slot = job.slot;
 	END IF;
-	UPDATE jobsched.schedules x SET cron = coalesce(alter_schedule.cron, s.cron), time_zone = coalesce(alter_schedule.time_zone, s.time_zone),
+	UPDATE jobsched.schedules x SET cron = coalesce(alter_schedule.cron, s.cron), time_zone = coalesce(jobsched._zone_name(alter_schedule.time_zone), s.time_zone),
 		misfire_policy = coalesce(alter_schedule.misfire_policy, s.misfire_policy), overlap_policy = coalesce(alter_schedule.overlap_policy, s.overlap_policy),
 		catchup_window = coalesce(alter_schedule.catchup_window, s.catchup_window), catchup_max = coalesce(alter_schedule.catchup_max, s.catchup_max),
 		jitter = coalesce(alter_schedule.jitter, s.jitter), starts_at = coalesce(alter_schedule.starts_at, s.starts_at),
 		ends_at = coalesce(alter_schedule.ends_at, s.ends_at), max_runs = coalesce(alter_schedule.max_runs, s.max_runs),
 		dst_gap = coalesce(alter_schedule.dst_gap, s.dst_gap), dst_overlap = coalesce(alter_schedule.dst_overlap, s.dst_overlap)
 	WHERE x.job_id = id;
-	RETURN jobsched._replan(job);
+	RETURN jobsched._replan(job, s);
 END $$;
 COMMENT ON FUNCTION jobsched.alter_schedule(uuid, text, text, jsonb, text, text, interval, int, interval, timestamptz, timestamptz, bigint, text, text) IS
 'Changes what is given of a cron job, keeps the rest (schedule() sets all); returns its next time, null when there is none.';
@@ -1624,6 +1669,9 @@ DECLARE
 	q jobsched.queues;
 	t jobsched.timers;
 	d jobsched.dispatches;
+	c jobsched.schedules;
+	planned timestamptz;
+	again timestamptz;
 	at timestamptz := clock_timestamp();
 	live int;
 	sched record;
@@ -1637,6 +1685,8 @@ BEGIN
 	SELECT x.* INTO t FROM jobsched.timers x WHERE x.job_id = explain_job.id ORDER BY x.due_at LIMIT 1;
 	SELECT x.* INTO d FROM jobsched.dispatches x WHERE x.job_ids @> ARRAY[explain_job.id]
 		AND (x.done >> array_position(x.job_ids, explain_job.id) - 1) & 1 = 0 LIMIT 1;
+	SELECT x.* INTO c FROM jobsched.schedules x WHERE x.job_id = explain_job.id;
+	SELECT min(x.run_at) FILTER (WHERE x.cron), min(x.due_at) FILTER (WHERE NOT x.cron) INTO planned, again FROM jobsched.timers x WHERE x.job_id = explain_job.id;
 	SELECT count(*) INTO live FROM jobsched.workers w
 	WHERE w.state = 'live' AND w.last_seen > at - jobsched.worker_lease() AND q.name = ANY (w.queues);
 	SELECT min(x.state) AS state, min(x.broker) AS broker INTO sched FROM jobsched.scheduler_status() x WHERE x.database = current_database();
@@ -1644,12 +1694,21 @@ BEGIN
 	reason := CASE
 		WHEN j.state = 'paused' THEN format('paused by %s at %s', coalesce(j.state_by, 'somebody'), jobsched._iso(j.state_at))
 		WHEN j.state = 'cancelled' AND s.status <> 'cancelling' THEN format('cancelled by %s at %s', coalesce(j.state_by, 'somebody'), jobsched._iso(j.state_at))
+		WHEN c.waits_until >= planned THEN format('the run of %s waits for the earlier run of this job (%s), which %s', jobsched._iso(planned),
+			CASE c.overlap_policy WHEN 'queue_one' THEN 'overlap_policy queue_one' ELSE 'missed times run one after the other' END, CASE
+			WHEN d.status = 'claimed' THEN format('worker %s took %s s ago', coalesce((SELECT w.worker_id FROM jobsched.workers w WHERE w.id = d.worker), d.worker::text), round(extract(epoch FROM at - d.claimed_at)))
+			WHEN d.status = 'queued' THEN format('was handed out %s s ago and not claimed yet', round(extract(epoch FROM at - d.queued_at)))
+			WHEN again IS NOT NULL THEN format('is planned for %s', jobsched._iso(again))
+			ELSE 'has just ended' END)
 		WHEN d.status = 'claimed' THEN format('%sstarted or about to start on worker %s, which took it %s s ago', CASE s.status WHEN 'cancelling' THEN 'told to stop; ' ELSE '' END,
 			coalesce((SELECT w.worker_id FROM jobsched.workers w WHERE w.id = d.worker), d.worker::text), round(extract(epoch FROM at - d.claimed_at)))
 		WHEN d.status = 'queued' AND live = 0 THEN format('handed out %s s ago, but no live worker consumes queue %s', round(extract(epoch FROM at - d.queued_at)), q.name)
 		WHEN d.status = 'queued' THEN format('handed out %s s ago and not claimed yet: %s live worker(s) of queue %s are busy or the message is under way (broker: %s)',
 			round(extract(epoch FROM at - d.queued_at)), live, q.name, coalesce(sched.broker, 'unknown'))
-		WHEN t.job_id IS NULL AND j.frequency = 'cron' THEN 'its schedule has no further time'
+		WHEN t.job_id IS NULL AND j.frequency = 'cron' THEN 'its schedule has no further time: ' || CASE
+			WHEN c.fired >= c.max_runs THEN format('max_runs %s is reached', c.max_runs)
+			WHEN c.ends_at IS NOT NULL THEN format('none is left up to ends_at %s', jobsched._iso(c.ends_at))
+			ELSE 'its expression has none' END
 		WHEN t.job_id IS NULL THEN format('ended %s at %s%s', s.status, jobsched._iso(s.last_finished_at), coalesce(': ' || s.last_error, ''))
 		WHEN t.due_at > at AND t.attempt > 1 AND t.failures > 0 THEN format('retry %s of %s at %s, after: %s', t.failures, j.max_retries, jobsched._iso(t.due_at), coalesce(s.last_error, s.last_reason))
 		WHEN t.due_at > at AND t.attempt > 1 THEN format('lost with its worker, tried again at %s', jobsched._iso(t.due_at))

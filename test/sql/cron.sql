@@ -112,6 +112,13 @@ SELECT statement, s.* FROM (VALUES
 SELECT jobsched.submit('echo', cron => '0 12 1 7 *', time_zone => 'Asia/Kathmandu') AS id \gset
 SELECT time_zone, to_char(next_run_at AT TIME ZONE 'UTC', 'MM-DD HH24:MI') FROM jobsched.job_status WHERE id = :'id';
 
+\echo == jobsched.time_zone is such a name too
+\set VERBOSITY default
+ALTER SYSTEM SET jobsched.time_zone = 'UTC+3';
+ALTER SYSTEM SET jobsched.time_zone = 'Mars/Olympus';
+ALTER SYSTEM SET jobsched.time_zone = 'europe/berlin';
+ALTER SYSTEM RESET jobsched.time_zone;
+
 \echo == in plain English
 SELECT expr || ' => ' || jobsched.cron_describe(expr) FROM unnest(ARRAY['30 6 * * mon-fri', '*/15 9-17 * * *', '@every 1h30m', '0 0 13 * fri']) expr;
 SELECT jobsched.cron_describe(NULL) IS NULL;

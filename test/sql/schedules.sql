@@ -21,6 +21,9 @@ SELECT cron, overlap_policy, jitter FROM jobsched.schedules;
 SELECT jobsched.alter_schedule(:'s', starts_at => '2031-06-01 12:00') AS next;
 SELECT jobsched.alter_schedule(:'s', ends_at => '2031-06-01 13:00') IS NULL AS never;
 SELECT * FROM public.why(:'s');
+SELECT status, next_run_at FROM jobsched.job_status WHERE id = :'s';
+SELECT jobsched.run_now(:'s') <= clock_timestamp() AS now;
+SELECT jobsched.rest_get(:'s')->>'status' AS status;
 SELECT jobsched.schedule('nightly', '0 3 * * *', 'echo') = :'s' AS same;
 
 -- what promote has done is not planned again: a time already fired, a limit already reached
@@ -28,7 +31,50 @@ UPDATE jobsched.schedules SET last_run_at = '2033-01-01 03:00' WHERE job_id = :'
 SELECT jobsched.alter_schedule(:'s', cron => '0 3 * * *') AS next;
 UPDATE jobsched.schedules SET fired = 3 WHERE job_id = :'s';
 SELECT jobsched.alter_schedule(:'s', max_runs => 3) IS NULL AS never, jobsched.alter_schedule(:'s', max_runs => 4) AS next;
+SELECT jobsched.alter_schedule(:'s', max_runs => 2) IS NULL AS never;
+SELECT * FROM public.why(:'s');
 UPDATE jobsched.schedules SET last_run_at = NULL, fired = 0, max_runs = NULL WHERE job_id = :'s';
+
+-- the time zone is kept as it is written in pg_timezone_names, also the default one
+SELECT jobsched.schedule('nightly', '0 3 * * *', 'echo', time_zone => 'europe/BERLIN') = :'s' AS same;
+SELECT time_zone FROM jobsched.schedules;
+SELECT jobsched.alter_schedule(:'s', time_zone => 'utc')::time AS next;
+SELECT time_zone FROM jobsched.schedules;
+SELECT jobsched.cancel(jobsched.submit('echo', cron => '0 3 * * *', time_zone => 'asia/tokyo'));
+SELECT s.time_zone, jobsched.rest_get(s.job_id)->>'time_zone' AS rest, j.status FROM jobsched.schedules s JOIN jobsched.job_status j ON j.id = s.job_id ORDER BY 1;
+
+-- a time that has come, or waits, is the policies' business while expression and zone still say it
+UPDATE jobsched.timers SET run_at = date_trunc('day', now()) - interval '21 h', due_at = now() + interval '3 s' WHERE job_id = :'s' AND cron;
+UPDATE jobsched.schedules SET waits_until = date_trunc('day', now()) - interval '21 h', overlap_policy = 'queue_one' WHERE job_id = :'s';
+SELECT reason FROM public.why(:'s');
+SELECT jobsched.alter_schedule(:'s', payload => '{"a": 1}') = date_trunc('day', now()) - interval '21 h' AS kept;
+SELECT jobsched.schedule('nightly', '0 3 * * *', 'echo', overlap_policy => 'queue_one') = :'s' AS same;
+SELECT t.due_at = t.run_at AS due, s.waits_until = t.run_at AS waits FROM jobsched.timers t JOIN jobsched.schedules s USING (job_id) WHERE t.cron AND s.schedule_name = 'nightly';
+-- else it, and what has come since, leaves its row
+SELECT jobsched.alter_schedule(:'s', cron => '0 4 * * *') > now() AS planned_anew;
+SELECT outcome, run_at::time AS at, min(run_at) = date_trunc('day', now()) - interval '21 h' AS from_then, max(run_at) > now() - interval '1 day' AS till_now
+FROM jobsched.cron_ticks WHERE job_id = :'s' GROUP BY 1, 2;
+SELECT waits_until, last_run_at = (SELECT max(run_at) FROM jobsched.cron_ticks WHERE job_id = :'s') AS marked FROM jobsched.schedules WHERE job_id = :'s';
+TRUNCATE jobsched.cron_ticks;
+UPDATE jobsched.schedules SET last_run_at = NULL WHERE job_id = :'s';
+UPDATE jobsched.timers SET run_at = date_trunc('minute', now()) - interval '1 year', due_at = date_trunc('minute', now()) - interval '1 year' WHERE job_id = :'s' AND cron;
+UPDATE jobsched.schedules SET cron = '* * * * *' WHERE job_id = :'s';
+SELECT jobsched.alter_schedule(:'s', cron => '0 3 * * *') > now() AS planned_anew;
+SELECT outcome, count(*) FROM jobsched.cron_ticks WHERE job_id = :'s' GROUP BY 1;
+TRUNCATE jobsched.cron_ticks;
+-- an interval goes on in its rhythm
+SELECT jobsched.alter_schedule(:'s', cron => '@every 1h') > now() AS planned;
+UPDATE jobsched.timers SET run_at = date_trunc('second', now()) + interval '7 s', due_at = date_trunc('second', now()) + interval '7 s' WHERE job_id = :'s' AND cron;
+SELECT jobsched.alter_schedule(:'s', payload => '{"a": 2}') - now() < interval '8 s' AS rhythm_kept, jobsched.alter_schedule(:'s', cron => '@every 2h') - now() > interval '1 h' AS new_rhythm;
+SELECT jobsched.alter_schedule(:'s', cron => '0 3 * * *') > now() AS planned;
+-- what waits when the schedule ends leaves its row too
+SELECT jobsched.schedule('waits', '0 3 * * *', 'echo', overlap_policy => 'queue_one') AS w \gset
+UPDATE jobsched.timers SET run_at = run_at - interval '1 day', due_at = now() WHERE job_id = :'w';
+UPDATE jobsched.schedules SET waits_until = now() WHERE job_id = :'w';
+SELECT jobsched.unschedule('waits');
+SELECT outcome, count(*) FROM jobsched.cron_ticks GROUP BY 1;
+TRUNCATE jobsched.cron_ticks;
+DELETE FROM jobsched.timers WHERE NOT cron;
 
 -- pause, resume
 SELECT jobsched.pause(:'s') AS paused, jobsched.pause(:'s') AS again;
