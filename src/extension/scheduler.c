@@ -15,7 +15,6 @@
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
-#include "storage/proc.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -26,9 +25,11 @@
 #include "permit.h"
 #include "promote.h"
 #include "txn.h"
+#include "waiter.h"
 #include "wakeup.h"
 
 #define HOUSEKEEPING_INTERVAL USECS_PER_SEC	/* while anything is in flight; also to see whether it may work now */
+#define MEET (250 * JS_USEC_PER_MS)
 #define SWEEP_MOST (10 * USECS_PER_SEC)	/* between unbounded probes, when they are expensive */
 #define SWEEP_SHARE 1000		/* an unbounded probe may take 1/1000 of the time */
 #define STANDSTILL (5 * USECS_PER_SEC)	/* waking up so much too late: the machine stood still */
@@ -104,6 +105,14 @@ housekeeping_wait(const Scheduler *s)
 	return s->in_flight ? HOUSEKEEPING_INTERVAL : Max(js_poll_interval * JS_USEC_PER_MS, HOUSEKEEPING_INTERVAL);
 }
 
+/* What is looked at now and then shall share a wake-up. */
+static void
+meet(TimestampTz *a, TimestampTz *b)
+{
+	if (Abs(*a - *b) < MEET)
+		*a = *b = Max(*a, *b);
+}
+
 /*
  * The work of a turn.  Returns until when to sleep.  The hints have been taken before: see wakeup.h.
  */
@@ -140,7 +149,8 @@ work(Scheduler *s, Turn *turn)
 		turn->housekeeping_at = now + housekeeping_wait(s);
 		publish(s);
 	}
-	/* Not a reason to wake up, unless it has begun. */
+	if (mend_zones_changed(&turn->mend))
+		turn->mend.at = DT_NOBEGIN;
 	if (now >= turn->mend.at && !mend_run(s, &turn->mend, now))
 		goto gone;
 	if (now >= turn->sweep_at ? !sweep(s, turn) : !find_heads(s))
@@ -151,7 +161,8 @@ work(Scheduler *s, Turn *turn)
 	(void) promote_next(s, now, &due_left);
 	wakeup_set_due_left(s->slot, due_left);
 	next = promote_next(s, now, &due_left_again);
-	return Min(turn->mend.under_way ? now : next, Min(turn->housekeeping_at, turn->sweep_at));
+	meet(&turn->housekeeping_at, &turn->sweep_at);
+	return Min(Min(next, turn->mend.at), Min(turn->housekeeping_at, turn->sweep_at));
 
 gone:
 	/* Look at once what is there now. */
@@ -251,42 +262,6 @@ show(Scheduler *s, const Turn *turn, TimestampTz until, bool sleeps)
 	pgstat_report_activity(STATE_IDLE, text);
 }
 
-/* Waits for the latch, the broker's sockets, or the time. */
-static void
-wait_for_events(Scheduler *s, TimestampTz until)
-{
-	static WaitEventSet *set = NULL;
-	static uint64 generation = 0;
-	static int	in_set = 0;
-	pgsocket	fds[PUBLISHER_MAX_SOCKETS];
-	uint32		events[PUBLISHER_MAX_SOCKETS];
-	int			count = publisher_wait_events(s->publisher, fds, events, PUBLISHER_MAX_SOCKETS);
-	long		timeout = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
-	long		publisher_timeout = publisher_timeout_ms(s->publisher);
-	WaitEvent	occurred;
-
-	if (publisher_timeout >= 0)
-		timeout = Min(timeout, publisher_timeout);
-	if (set == NULL || generation != publisher_wait_generation(s->publisher) || in_set != count)
-	{
-		if (set != NULL)
-			FreeWaitEventSet(set);
-		set = CreateWaitEventSet(TopMemoryContext, 2 + PUBLISHER_MAX_SOCKETS);
-		AddWaitEventToSet(set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
-		AddWaitEventToSet(set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
-		for (int i = 0; i < count; i++)
-			AddWaitEventToSet(set, events[i], fds[i], NULL, NULL);
-		generation = publisher_wait_generation(s->publisher);
-		in_set = count;
-	}
-	else
-	{
-		for (int i = 0; i < count; i++)
-			ModifyWaitEvent(set, 2 + i, events[i], NULL);
-	}
-	(void) WaitEventSetWait(set, timeout, &occurred, 1, PG_WAIT_EXTENSION);
-}
-
 static void
 take_hints(Scheduler *s, Turn *turn)
 {
@@ -325,6 +300,7 @@ static void
 run(Scheduler *s)
 {
 	Turn		turn = {.state = "starting", .sleep_until = DT_NOEND};
+	Waiter	   *waiter = waiter_create(s->context);
 
 	forget(s, &turn);
 	for (;;)
@@ -338,7 +314,8 @@ run(Scheduler *s)
 		{
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
-			turn.permit.look_at = turn.housekeeping_at = turn.sweep_at = DT_NOBEGIN;	/* planned with old values */
+			/* planned with old values */
+			turn.permit.look_at = turn.housekeeping_at = turn.sweep_at = turn.mend.at = DT_NOBEGIN;
 		}
 		if (s->slice >= js_schedulers)
 			proc_exit(1);		/* there are fewer processes now; the launcher starts no other */
@@ -354,7 +331,7 @@ run(Scheduler *s)
 		turn.sleep_until = sleeps ? until : DT_NOEND;
 		show(s, &turn, until, sleeps);
 		if (sleeps)
-			wait_for_events(s, until);
+			s->counters.wakes[waiter_wait(waiter, s->publisher, until)]++;
 	}
 }
 

@@ -18,6 +18,16 @@
 #define JS_BUCKETS 64
 #define JS_BUCKET(queue) ((uint16) (queue) % JS_BUCKETS)
 
+/* Why a scheduler woke up. */
+typedef enum JsWake
+{
+	JS_WOKEN_BY_LATCH,			/* a commit made work, or the server has something to tell: reload, shutdown */
+	JS_WOKEN_BY_TIME,
+	JS_WOKEN_BY_BROKER			/* a socket of the publisher's, or its own time has come */
+} JsWake;
+
+#define JS_WAKES 3
+
 typedef struct JsCounters
 {
 	uint64		promoted;		/* runs */
@@ -26,7 +36,8 @@ typedef struct JsCounters
 	uint64		returned;		/* returned or refused */
 	uint64		republished;
 	uint64		rescued;		/* runs */
-	uint64		loops;
+	uint64		loops;			/* turns */
+	uint64		wakes[JS_WAKES];	/* from sleep, by JsWake */
 } JsCounters;
 
 /* Written by the slot's process (before it starts, by the launcher), under the mutex. */
