@@ -1073,6 +1073,40 @@ BEGIN
 			WHERE j.id = u.job_id AND j.slot IN (jobsched.slot_of(u.job_id), 16) AND j.state = 'cancelled'));
 END $$;
 
+/*
+ * The rows of runs that have ended stay behind, so that finish need not look for them; each report takes away those that are over a
+ * minute old.
+ */
+CREATE FUNCTION jobsched.report_progress(worker uuid, dispatches uuid[], tokens uuid[], runs smallint[], percents real[], messages text[])
+	RETURNS int LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+	at timestamptz := clock_timestamp();
+	n int;
+BEGIN
+	PERFORM jobsched._check_lengths(cardinality(report_progress.dispatches), coalesce(cardinality(report_progress.tokens), -1),
+		coalesce(cardinality(report_progress.runs), -1), coalesce(cardinality(report_progress.percents), -1), coalesce(cardinality(report_progress.messages), -1));
+	IF EXISTS (SELECT FROM unnest(report_progress.percents) AS u(percent) WHERE NOT percent BETWEEN 0 AND 100) THEN
+		PERFORM jobsched._invalid('percents', format('percents: %s', left(report_progress.percents::text, 200)), 'Each is 0..100 or null.');
+	END IF;
+	WITH r AS (
+		SELECT DISTINCT ON (1, 2) d.job_ids[x.run + 1] AS job_id, d.run_ats[x.run + 1] AS run_at, d.attempts[x.run + 1] AS attempt, x.percent, left(x.message, 200) AS message
+		FROM unnest(report_progress.dispatches, report_progress.tokens, report_progress.runs, report_progress.percents, report_progress.messages)
+			WITH ORDINALITY AS x(dispatch, token, run, percent, message, n)
+		JOIN jobsched.dispatches d ON d.id = x.dispatch AND d.claim_token = x.token
+		WHERE d.status = 'claimed' AND d.worker = report_progress.worker AND x.run BETWEEN 0 AND cardinality(d.job_ids) - 1 AND (d.done >> x.run) & 1 = 0
+		ORDER BY 1, 2, x.n DESC),
+	p AS (
+		INSERT INTO jobsched.progress AS p (job_id, run_at, attempt, percent, message, reported_at)
+		SELECT r.job_id, r.run_at, r.attempt, r.percent, r.message, at FROM r
+		ON CONFLICT (job_id, run_at) DO UPDATE SET attempt = excluded.attempt, percent = excluded.percent, message = excluded.message, reported_at = excluded.reported_at
+		RETURNING 1)
+	SELECT count(*) INTO n FROM p;
+	DELETE FROM jobsched.progress p WHERE p.reported_at < at - interval '1 minute'
+		AND NOT EXISTS (SELECT FROM jobsched.dispatches d WHERE d.job_ids @> ARRAY[p.job_id] AND d.status = 'claimed');
+	RETURN n;
+END $$;
+
 CREATE FUNCTION jobsched.unregister_worker(worker uuid) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 BEGIN
@@ -1106,6 +1140,9 @@ COMMENT ON FUNCTION jobsched.heartbeat(uuid, uuid[], uuid[], jsonb) IS
 COMMENT ON FUNCTION jobsched.neighbours(uuid) IS
 'Other registrations that have not ended and have the same worker_id, or the same "machine" in info. silent_seconds: since their last heartbeat.
 A worker that starts unregisters those whose process it finds gone, and warns of those that share its worker_id.';
+COMMENT ON FUNCTION jobsched.report_progress(uuid, uuid[], uuid[], smallint[], real[], text[]) IS
+'Says how far running tasks are: percent (0..100 or null) and a few words (cut after 200 characters) for each run; shown in jobsched.runs while they run.
+Runs that are not the worker''s are left out. Returns how many were taken.';
 COMMENT ON FUNCTION jobsched.unregister_worker(uuid) IS 'the worker process ends: what it still holds is taken back at once; false when it was not live';
 
 /* ----------------------------------------------------------------- cancel */
@@ -1206,7 +1243,7 @@ COMMENT ON VIEW jobsched.job_status IS
 status: running, queued, paused, retrying, scheduled, cancelling, or how a once job ended: succeeded, failed, cancelled, expired; a cron job is scheduled, paused, cancelled, or ended: its schedule has no further time.';
 
 CREATE VIEW jobsched.runs WITH (security_barrier) AS
-SELECT r.*, w.worker_id
+SELECT r.*, w.worker_id, p.percent, p.message
 FROM (
 	SELECT t.job_id, t.run_at, t.attempt, CASE WHEN t.due_at = 'infinity' THEN 'paused' WHEN t.attempt > 1 THEN 'retrying' ELSE 'scheduled' END AS status,
 		false AS final, t.due_at, NULL::timestamptz AS queued_at, NULL::timestamptz AS started_at, NULL::timestamptz AS finished_at,
@@ -1223,9 +1260,10 @@ FROM (
 	FROM jobsched.job_executions e
 ) r
 LEFT JOIN jobsched.workers w ON w.id = r.worker
+LEFT JOIN jobsched.progress p ON p.job_id = r.job_id AND p.run_at = r.run_at AND p.attempt = r.attempt AND r.status = 'running'
 WHERE (SELECT jobsched._sees_all()) OR EXISTS (SELECT FROM jobsched.jobs j WHERE j.id = r.job_id AND j.owner = (SELECT jobsched.caller()));
 COMMENT ON VIEW jobsched.runs IS
-'Every run that the caller may see: planned (scheduled, retrying, paused), in flight (queued, running; started_at is when it was claimed), ended attempts (final tells whether the run ended with it).';
+'Every run that the caller may see: planned (scheduled, retrying, paused), in flight (queued, running; started_at is when it was claimed; percent and message are what its task said last), ended attempts (final tells whether the run ended with it).';
 
 /* -------------------------------------------------- schedules, pause, retry */
 
@@ -1854,7 +1892,7 @@ GRANT SELECT ON jobsched.workers, jobsched.queues, jobsched.cron_ticks TO jobsch
 GRANT EXECUTE ON FUNCTION jobsched.scheduler_status(), jobsched.worker_lease() TO jobsched_viewer;
 GRANT EXECUTE ON FUNCTION jobsched.register_worker(text, text[], int, jsonb), jobsched.claim(uuid, uuid, uuid[]), jobsched.release(uuid, uuid[], uuid[], smallint[]),
 	jobsched.finish(uuid, uuid[], uuid[], smallint[], uuid[], timestamptz[], smallint[], text[], text[], text[], jsonb[], jsonb[], bigint[], bigint[], bigint[]),
-	jobsched.heartbeat(uuid, uuid[], uuid[], jsonb), jobsched.unregister_worker(uuid), jobsched.neighbours(uuid), jobsched.worker_lease() TO jobsched_worker;
+	jobsched.heartbeat(uuid, uuid[], uuid[], jsonb), jobsched.report_progress(uuid, uuid[], uuid[], smallint[], real[], text[]), jobsched.unregister_worker(uuid), jobsched.neighbours(uuid), jobsched.worker_lease() TO jobsched_worker;
 GRANT EXECUTE ON FUNCTION jobsched.adopt(), jobsched.pause_queue(text), jobsched.resume_queue(text) TO jobsched_admin;
 
 /* The scheduler works as this role, never as a superuser. */

@@ -16,9 +16,10 @@
 #include "registry.h"
 #include "thread.h"
 
+#define PROGRESS_US	CLOCK_US_PER_SECOND			/* shortest time between reports of progress */
 #define NEWS_US		(CLOCK_US_PER_SECOND / 5)	/* shortest time between heartbeats that bring news */
 
-enum step { WAIT, CONNECT, BEAT, FINISH, FORGET, STOP };
+enum step { WAIT, CONNECT, BEAT, FINISH, PROGRESS, FORGET, STOP };
 
 /* ---- heartbeat ---- */
 
@@ -186,6 +187,16 @@ finish(struct finisher *f)
 	settle(f, f->npending);
 }
 
+/* What fails is not sent again: the next report is newer. */
+static void
+report_progress(struct finisher *f)
+{
+	struct error err = { "" };
+	enum pg_status status = store_progress(&f->session.store, f->pending_worker, f->progress, f->nprogress, &err);
+
+	session_note(&f->session, "report_progress", f->pending_worker, status, &err);
+}
+
 /* ---- the thread ---- */
 
 static enum step
@@ -218,6 +229,14 @@ next_step_locked(struct finisher *f, int64_t now_us, int64_t *until_us)
 		return FINISH;
 	}
 	*until_us = due_us < beat_at_us ? due_us : beat_at_us;
+	if (h->runs.reported && now_us >= f->progress_at_us) {
+		f->nprogress = progress_take_locked(&h->runs, f->progress);
+		f->progress_at_us = now_us + PROGRESS_US;
+		memcpy(f->pending_worker, h->worker, sizeof(f->pending_worker));
+		return f->nprogress > 0 ? PROGRESS : WAIT;
+	}
+	if (h->runs.reported && f->progress_at_us < *until_us)
+		*until_us = f->progress_at_us;
 	return WAIT;
 }
 
@@ -243,6 +262,8 @@ finisher_main(void *arg)
 				beat(f);
 			else if (step == FINISH)
 				finish(f);
+			else if (step == PROGRESS)
+				report_progress(f);
 		}
 	} while (step != STOP);
 	return NULL;

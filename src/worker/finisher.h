@@ -19,6 +19,9 @@ struct finisher {
 	char pending_worker[UUID_TEXT_SIZE];		/* in whose name */
 	int64_t beat_at_us;							/* when the next heartbeat is due */
 	int64_t news_at_us;							/* the earliest for one that tells of a task's first run time */
+	int64_t progress_at_us;						/* the earliest for the next report of progress */
+	struct progress_report progress[PROGRESS_MAX];	/* to be sent */
+	int nprogress;
 	struct store_pair *pairs;					/* of the heartbeat at hand */
 	int pairs_size;
 };

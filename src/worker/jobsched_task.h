@@ -38,6 +38,8 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -106,11 +108,18 @@ int task_attempt(const struct task_context *task);			/* 1 for the first start of
 int task_failures(const struct task_context *task);			/* attempts that failed so far; lost workers do not count */
 int task_max_retries(const struct task_context *task);		/* failures allowed before the last one */
 
-/* Seconds until the run's time is up, 0 when it is; negative when there is no limit. */
+/* The number of the last attempt if this one and all that follow fail; more when workers are lost. */
+int task_max_attempts(const struct task_context *task);
+
+/* When this attempt started, and when its time is up (negative: there is no limit): seconds since 1970, UTC. */
+double task_started_at(const struct task_context *task);
+double task_deadline(const struct task_context *task);
+
+/* Seconds until then, 0 when it is over; negative when there is no limit.  A clock that is set does not matter. */
 double task_time_left(const struct task_context *task);
 
 /* True when the task should stop: its job was cancelled, its time is up, or the run is no longer this worker's. */
-bool task_cancelled(const struct task_context *task);
+bool task_cancelled(struct task_context *task);
 
 /* Sleeps; returns false at once when the task should stop, true when all of the time has passed. */
 bool task_wait(struct task_context *task, double seconds);
@@ -124,19 +133,93 @@ void task_log(struct task_context *task, enum task_log_level level, const char *
 	__attribute__((format(printf, 3, 4)));
 
 /*
- * Stores bytes in the blob store and lists them in the execution's artifacts.  Names: 1..100 of A-Z a-z 0-9 . _ -, not
- * starting with a dot, each once a run.  The data may be freed afterwards.  Returns 0; or -1, and then
- * task_artifact_error() says why.  When it returns 0 the bytes are safe (synced), whatever becomes of the run.
+ * How far it is: percent 0..100 (negative: unknown) and a few words (cut after 200 characters; may be NULL).  Shown in
+ * jobsched.runs within about a second, while the task runs.  Call it as often as you like: ten a second are passed on.
+ */
+void task_progress(struct task_context *task, double percent, const char *text);
+
+/* ---- artifacts: bytes in the blob store ---- */
+
+/* Below 0 is failure, and then task_artifact_error() says why. */
+enum task_artifact_result {
+	TASK_ARTIFACT_OK = 0,
+	TASK_ARTIFACT_FAILED = -1,	/* another attempt may succeed: the store is away, the disk is full */
+	TASK_ARTIFACT_REFUSED = -2,	/* it will not: a name that is not allowed or there already, a wrong secret */
+	TASK_ARTIFACT_MISSING = -3,	/* nothing of that name or key */
+	TASK_ARTIFACT_STOPPED = -4	/* the task should stop */
+};
+
+const char *task_artifact_error(const struct task_context *task);
+
+/*
+ * Stores bytes and lists them in the execution's artifacts.  Names: 1..100 of A-Z a-z 0-9 . _ -, not starting with a
+ * dot, each once a run.  content_type NULL: application/octet-stream.  When it returns 0 the bytes are safe (synced, or
+ * confirmed by the server), whatever becomes of the run; nobody ever sees a part of them.
  */
 int task_artifact(struct task_context *task, const char *name, const char *content_type, const void *data, size_t size);
-const char *task_artifact_error(const struct task_context *task);
+
+/* The same with the bytes of a file, from its beginning to its end. */
+int task_artifact_file(struct task_context *task, const char *name, const char *content_type, const char *path);
+
+/*
+ * The same piece by piece, of any size, in little memory.  A writer ends with commit, which frees it whatever it
+ * returns, or with abort (NULL is allowed); what is open when the function returns is aborted.  A piece that fails makes
+ * commit fail.
+ */
+struct task_writer;
+int task_writer_open(struct task_context *task, const char *name, const char *content_type,
+					 struct task_writer **writer);
+int task_writer_write(struct task_writer *writer, const void *data, size_t size);
+int task_writer_commit(struct task_writer *writer);
+void task_writer_abort(struct task_writer *writer);
+
+/*
+ * Reads an artifact from its beginning: one that this attempt has stored, by its name; or any, by its key as it stands
+ * in an execution's artifacts (a key that comes from a payload is the submitter's choice: check it).  task_reader_read
+ * returns the number of bytes (1..size), 0 at the end, or a negative result; close takes NULL too, and happens by itself
+ * in the end.
+ */
+struct task_reader;
+int task_reader_open(struct task_context *task, const char *name_or_key, struct task_reader **reader);
+uint64_t task_reader_size(const struct task_reader *reader);	/* bytes of the whole artifact */
+ssize_t task_reader_read(struct task_reader *reader, void *buf, size_t size);
+void task_reader_close(struct task_reader *reader);
+
+/* ---- what lies beneath a failure ---- */
+
+/*
+ * Functions that a task calls name what went wrong, from the inside out, and the failure is recorded with all of it:
+ *
+ *	if (connect(...) < 0)
+ *		return task_cause(task, "connect to %s: %s", host, strerror(errno));
+ *	...
+ *	if (open_mirror(task) < 0)
+ *		return task_cause(task, "mirror %s cannot be used", host);
+ *	...
+ *	return task_fail(task, "the page could not be fetched");
+ *
+ *	the page could not be fetched
+ *	caused by: mirror a.example cannot be used (fetch_page, fetch.c:120)
+ *	caused by: connect to a.example: Connection refused (open_mirror, fetch.c:45)
+ *
+ * It is like printf and returns -1.  At most 1,023 bytes of a cause, the 32 innermost and 8,192 bytes of all are kept.
+ */
+#define task_cause(task, ...)	task_cause_at(task, __FILE__, __LINE__, __func__, __VA_ARGS__)
+int task_cause_at(struct task_context *task, const char *file, int line, const char *function, const char *fmt, ...)
+	__attribute__((format(printf, 5, 6)));
+
+/* Forgets them: another way has worked.  Success and task_stopped() do so too. */
+void task_causes_clear(struct task_context *task);
 
 /* ---- how it ends ---- */
 
-/* Success.  Takes over the reference to result; NULL (also what json_pack gives on error) is the result null. */
+/*
+ * Success.  Takes over the reference to result.  For no result give json_null(): NULL is what json_pack gives for text
+ * that is not UTF-8, and fails the run for good with reason bad_result.
+ */
 int task_succeed(struct task_context *task, json_t *result);
 
-/* Success with a result that is JSON text already: copied, and checked by the database only. */
+/* Success with a result that is JSON text already: copied; its syntax is checked by the database only. */
 int task_succeed_text(struct task_context *task, const char *json);
 
 /* Failure; tried again while the job has retries left, after the job's own delay. */

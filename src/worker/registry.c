@@ -103,7 +103,7 @@ registry_add(const struct task_definition *definition, const char *source, struc
 	if (source && !copy)
 		return error_set(err, "out of memory");
 	memmove(entries + at + 1, entries + at, (size_t) (nentries - at) * sizeof(*entries));
-	entries[at] = (struct entry) {.definition = definition, .source = copy};
+	entries[at] = (struct entry){.definition = definition, .source = copy};
 	nentries++;
 	return 0;
 }

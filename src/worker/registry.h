@@ -13,7 +13,8 @@
 #include "jobsched_task.h"
 
 /*
- * Takes the tasks that were registered since the last call; source says where they come from (NULL: built in).  Their number, or -1: one is of another ABI, has a bad or a known name.
+ * Takes the tasks that were registered since the last call; source says where they come from (NULL: built in).  Their
+ * number, or -1: one is of another ABI, has a bad or a known name.
  */
 int registry_accept(const char *source, struct error *err);
 

@@ -23,6 +23,7 @@
 
 struct hub;
 struct pool_slot;
+struct run_progress;
 
 enum run_state { RUN_READY, RUN_RELEASING, RUN_RUNNING, RUN_ENDED, RUN_FINISHING, RUN_SETTLED };
 
@@ -58,6 +59,7 @@ struct run {
 	enum run_state state;		/* lock */
 	struct run *next, *prev;	/* lock: in the list of its state, unless RUNNING */
 	struct pool_slot *slot;		/* lock: who runs it */
+	struct run_progress *progress;	/* lock: NULL until its task says how far it is */
 	atomic_uint stop;			/* of enum run_stop: why the task should stop */
 	double expected;			/* run time in seconds, as counted in runs.ready_seconds */
 	int64_t ready_us;			/* when it was claimed, clock_boottime_us() */
@@ -111,6 +113,7 @@ struct runs {
 	int64_t ended_since_us;		/* when the oldest in `ended` ended */
 	int64_t moved_us;			/* when a thread last took or ended a run */
 	struct backlog_mean *means;	/* one a task of the registry */
+	struct run_progress *reported;	/* to be sent */
 	bool news;					/* a task has ended here for the first time: the scheduler wants to know */
 };
 

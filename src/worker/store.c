@@ -10,7 +10,7 @@
 #include "clock.h"
 #include "registry.h"
 
-enum { REGISTER, CLAIM, RELEASE, FINISH, HEARTBEAT, UNREGISTER, NEIGHBOURS };
+enum { REGISTER, CLAIM, RELEASE, FINISH, HEARTBEAT, PROGRESS, UNREGISTER, NEIGHBOURS };
 
 static const struct pg_statement statements[] = {
 	[REGISTER] = { .name = "register", .nparams = 4, .sql =
@@ -30,6 +30,8 @@ static const struct pg_statement statements[] = {
 		"SELECT (extract(epoch FROM jobsched.worker_lease()) * 1000000)::bigint, h.dispatch, h.run, h.command"
 		" FROM (SELECT) one"
 		" LEFT JOIN jobsched.heartbeat($1::uuid, $2::uuid[], $3::uuid[], $4::jsonb) h ON true" },
+	[PROGRESS] = { .name = "progress", .nparams = 6, .sql =
+		"SELECT jobsched.report_progress($1::uuid, $2::uuid[], $3::uuid[], $4::smallint[], $5::real[], $6::text[])" },
 	[UNREGISTER] = { .name = "unregister", .nparams = 1, .sql =
 		"SELECT jobsched.unregister_worker($1::uuid)" },
 	[NEIGHBOURS] = { .name = "neighbours", .nparams = 1, .sql =
@@ -313,6 +315,32 @@ store_heartbeat(struct store *s, const char *worker, const struct store_pair *pa
 	}
 	PQclear(result);
 	return PG_DONE;
+}
+
+enum pg_status
+store_progress(struct store *s, const char *worker, const struct progress_report *list, int n, struct error *err)
+{
+	struct pgarray *a = s->arrays;
+	const char *params[6] = { worker };
+	enum pg_status status;
+	PGresult *result;
+
+	start_arrays(s, 5);
+	for (int i = 0; i < n; i++) {
+		char percent[32];
+
+		snprintf(percent, sizeof(percent), "%.6g", list[i].percent);
+		pgarray_add_word(&a[0], list[i].dispatch);
+		pgarray_add_word(&a[1], list[i].token);
+		pgarray_add_number(&a[2], list[i].run);
+		pgarray_add_word(&a[3], list[i].percent < 0 ? "NULL" : percent);
+		pgarray_add_text(&a[4], list[i].text[0] ? list[i].text : NULL);
+	}
+	for (int i = 0; i < 5; i++)
+		params[i + 1] = pgarray_text(&a[i]);
+	status = pg_execute(&s->pg, statements, PROGRESS, params, &result, err);
+	PQclear(result);
+	return status;
 }
 
 enum pg_status

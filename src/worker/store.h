@@ -11,6 +11,7 @@
 #include "machine.h"
 #include "pg.h"
 #include "pgarray.h"
+#include "progress.h"
 #include "runs.h"
 
 #define STORE_ARRAYS	14
@@ -67,6 +68,10 @@ enum pg_status store_finish(struct store *s, const char *worker, struct run *con
 enum pg_status store_heartbeat(struct store *s, const char *worker, const struct store_pair *pairs, int npairs,
 							   const char *load, int64_t *lease_us, struct store_command **commands, int *ncommands,
 							   struct error *err);
+
+/* What running tasks say about how far they are. */
+enum pg_status store_progress(struct store *s, const char *worker, const struct progress_report *list, int n,
+							  struct error *err);
 
 enum pg_status store_unregister(struct store *s, const char *worker, struct error *err);
 

@@ -39,6 +39,22 @@ utf8_sequence(const unsigned char *p, const unsigned char *end)
 	return 0;
 }
 
+bool
+utf8_is_clean(const char *text, size_t len)
+{
+	const unsigned char *p = (const unsigned char *) text;
+	const unsigned char *end = p + len;
+
+	while (p < end) {
+		size_t n = *p > 0 && *p < 0x80 ? 1 : utf8_sequence(p, end);
+
+		if (n == 0)
+			return false;
+		p += n;
+	}
+	return true;
+}
+
 size_t
 utf8_clean(const char *in, size_t len, char *out)
 {

@@ -4,6 +4,7 @@
 #ifndef JOBSCHED_WORKER_UTF8_H
 #define JOBSCHED_WORKER_UTF8_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Room for the result of utf8_clean, NUL included: every bad byte becomes the three of U+FFFD. */
@@ -14,6 +15,9 @@
  * there is none within end.  U+0000 is not accepted, since text in PostgreSQL cannot hold it.
  */
 size_t utf8_sequence(const unsigned char *p, const unsigned char *end);
+
+/* Would utf8_clean change nothing? */
+bool utf8_is_clean(const char *text, size_t len);
 
 /* Copies len bytes to out (UTF8_CLEAN_SIZE(len) bytes), bad bytes replaced by U+FFFD; returns strlen(out). */
 size_t utf8_clean(const char *in, size_t len, char *out);

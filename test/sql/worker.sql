@@ -32,6 +32,15 @@ SELECT count(*) FROM jobsched.claim(:'w', :'a', ARRAY[:'d']::uuid[]);
 SELECT count(*) FROM jobsched.claim(:'w', :'b', ARRAY[:'d']::uuid[]);
 SELECT count(*) FROM jobsched.claim(:'w2', :'a', ARRAY[:'d']::uuid[]);
 SELECT * FROM public.st;
+-- progress: of the worker's own runs, the last word counts, and only while they run
+CREATE VIEW public.pr AS SELECT s.name, r.status, r.percent, r.message FROM jobsched.runs r JOIN jobsched.job_status s ON s.id = r.job_id ORDER BY s.id, r.attempt;
+SELECT jobsched.report_progress(:'w', array_fill(:'d'::uuid, '{5}'), ARRAY[:'a', :'a', :'a', :'b', :'a']::uuid[], '{0,1,0,2,63}', '{10,null,12.5,50,50}', ARRAY['no', NULL, repeat('ä', 300), 'no', 'no']);
+SELECT jobsched.report_progress(:'w2', ARRAY[:'d']::uuid[], ARRAY[:'a']::uuid[], '{2}', '{50}', '{no}');
+SELECT name, status, percent, length(message) FROM public.pr;
+SELECT jobsched.report_progress(:'w', ARRAY[:'d']::uuid[], ARRAY[:'a']::uuid[], '{0}', '{100.5}', '{no}');
+SELECT jobsched.report_progress(:'w', ARRAY[:'d']::uuid[], ARRAY[:'a']::uuid[], '{0}', '{}', '{no}');
+SELECT jobsched.report_progress(:'w', ARRAY[:'d']::uuid[], ARRAY[:'a']::uuid[], '{0}', '{100}', '{nearly done}');
+SELECT * FROM public.pr;
 -- a wrong token, a wrong worker, a run out of range record nothing
 SELECT * FROM public.fin(:'w', :'d', :'b', '{0}', 'succeeded');
 SELECT * FROM public.fin(:'w2', :'d', :'a', '{0}', 'succeeded');
@@ -42,6 +51,10 @@ SELECT * FROM public.fin(:'w', :'d', :'a', '{1}', 'failed');
 SELECT * FROM public.fin(:'w', :'d', :'a', '{2}', 'permanent');
 SELECT count(*) AS dispatches FROM jobsched.dispatches;
 SELECT * FROM public.st;
+SELECT * FROM public.pr;
+UPDATE jobsched.progress SET reported_at = now() - interval '2 min';
+SELECT jobsched.report_progress(:'w', ARRAY[:'d']::uuid[], ARRAY[:'a']::uuid[], '{0}', '{100}', '{late}');
+SELECT count(*) AS left_behind FROM jobsched.progress;
 SELECT attempt, failures, due_at > now() + interval '59 s' AND due_at < now() + interval '67 s' AS backoff FROM jobsched.timers;
 -- an answer that was lost: the repeat says that it is recorded
 SELECT answer FROM jobsched.job_executions e, jobsched.finish(:'w', ARRAY[:'d']::uuid[], ARRAY[:'a']::uuid[], '{0}', ARRAY[e.job_id], ARRAY[e.run_at], ARRAY[e.attempt],

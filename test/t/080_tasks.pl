@@ -1,7 +1,8 @@
-# Tasks as their authors see them: plug-ins, --list-tasks, --run.
+# Tasks as their authors see them: plug-ins, --list-tasks, --run, and every call of jobsched_task.h.
 use strict;
 use warnings;
 
+use Digest::SHA qw(sha256_hex);
 use File::Path qw(make_path);
 use FindBin;
 use lib "$FindBin::Bin/../perl";
@@ -112,14 +113,130 @@ subtest 'objects that are refused' => sub {
 	is($stack->worker_status($worker), 2, 'a worker with such an object does not start');
 };
 
+# submit(TASK, PAYLOAD, SQL arguments) -> id
+sub submit
+{
+	my ($task, $payload, $more) = @_;
+	my $text = $json->encode($payload);
+	return $stack->sql_as('app', "SELECT jobsched.submit('$task', \$p\$$text\$p\$" . ($more ? ", $more" : '') . ')');
+}
+
+# final(ID) -> its last execution: {status, attempt, reason, error, result, artifacts, seconds}
+sub final
+{
+	my ($id, $timeout) = @_;
+	$stack->wait_for_sql("SELECT count(*) FROM jobsched.job_executions WHERE job_id = '$id' AND final", '1', $timeout);
+	return $json->decode($stack->sql("SELECT json_build_object('status', status, 'attempt', attempt, 'reason', reason, 'error', error, 'result', result_payload,
+		'artifacts', artifacts, 'seconds', extract(epoch FROM finished_at - started_at)) FROM jobsched.job_executions WHERE job_id = '$id' AND final"));
+}
+
+# all_end([WHAT, TASK, PAYLOAD, {field => value or pattern}, {max_retries => ..., timeout => ...}], ...): submits all, and looks at the
+# last execution of each.  Returns what final() returns, of each.
+sub all_end
+{
+	my (@cases) = @_;
+	my $jobs = $json->encode([ map { { name => $_->[1], payload => $_->[2], max_retries => 0, %{ $_->[4] || {} } } } @cases ]);
+	my @ids = split /\n/, $stack->sql_as('app', "SELECT * FROM jobsched.submit_many(\$p\$$jobs\$p\$)");
+	my $mine = "'{" . join(',', @ids) . "}'::uuid[]";
+	$stack->wait_for_sql("SELECT count(*) FROM jobsched.job_executions WHERE job_id = ANY ($mine) AND final", scalar @ids);
+	my %got = map { my $e = $json->decode($_); ($e->{id} => $e) } split /\n/, $stack->sql("SELECT json_build_object('id', job_id, 'status', status, 'attempt', attempt,
+		'reason', reason, 'error', error, 'result', result_payload, 'artifacts', artifacts, 'seconds', extract(epoch FROM finished_at - started_at))
+		FROM jobsched.job_executions WHERE job_id = ANY ($mine) AND final");
+	for my $case (@cases)
+	{
+		my ($what, $task, $payload, $want) = @$case;
+		my $got = $got{ $ids[0] };
+		my @wrong = grep {
+			my $value = ref $got->{$_} ? $json->encode($got->{$_}) : $got->{$_} // 'null';
+			my $wanted = ref $want->{$_} eq 'HASH' ? $json->encode($want->{$_}) : $want->{$_};
+			ref $wanted ? $value !~ $wanted : $value ne $wanted
+		} sort keys %$want;
+		ok(!@wrong, $what) or diag("@wrong: ", $json->encode($got));
+		push @ids, shift @ids;
+	}
+	return map { $got{$_} } @ids;
+}
+
+build("$FindBin::Bin/../plugin/tasks.c", "$tasks/tests.so");
+
+sub api
+{
+	my $id = submit('facts', { a => 1 }, "max_retries => 2, timeout => interval '90 s'");
+	my $got = final($id)->{result};
+	my $run_at = $stack->sql("SELECT jobsched._iso(run_at) FROM jobsched.job_executions WHERE job_id = '$id'");
+	my ($started) = $stack->sql("SELECT extract(epoch FROM started_at) FROM jobsched.job_executions WHERE job_id = '$id'");
+	is_deeply([ @{$got}{qw(name job_id attempt failures max_retries max_attempts cancelled)} ], [ 'facts', $id, 1, 0, 2, 3, JSON::PP::false ], 'a task knows its run');
+	is($got->{run_at} =~ s/0*Z$/Z/r, $run_at =~ s/0*Z$/Z/r, 'its nominal time');
+	is($got->{key}, "$id/$got->{run_at}", 'its idempotency key');
+	is($json->encode($json->decode($got->{payload})), '{"a":1}', 'its payload as text');
+	ok(abs($got->{started_at} - $started) < 1, 'when it started') or diag("$got->{started_at} $started");
+	ok(abs($got->{deadline} - $got->{started_at} - 90) < 0.01 && $got->{time_left} > 80 && $got->{time_left} <= 90, 'when its time is up');
+	$got = final(submit('facts', []))->{result};
+	is_deeply([ @{$got}{qw(deadline time_left)} ], [ -1, -1 ], 'and when there is no limit');
+
+	$id = submit('half', {});
+	my $seen = "SELECT status, percent, message FROM jobsched.runs WHERE job_id = '$id'";
+	$stack->wait_for_sql($seen, "running|50|half \x{EF}\x{BF}\x{BD} done");
+	pass('progress is seen in jobsched.runs, as UTF-8');
+	like($stack->log_text('worker1'), qr/WARNING jobsched-worker task name=half job=$id attempt=1 message="half done"/, 'log lines name task, job and attempt');
+	$stack->sql_as('app', "SELECT jobsched.cancel('$id')");
+	is(final($id)->{status}, 'cancelled', 'a task that waits is stopped by a cancel');
+	is($stack->sql($seen), 'cancelled||', 'the progress of an ended run is not shown');
+	$stack->write_file('file.bin', my $bytes = join '', map { chr } 0 .. 255);
+	my $end = final($id = submit('store', { file => "$dir/file.bin", pieces => 300 }));
+	is_deeply([ $end->{status}, $end->{result} ], [ 'succeeded', { read => 3_000_000, size => 3_000_000 } ], 'artifacts: what is written can be read') or diag($json->encode($end));
+	my %artifact = map { $_->{name} => $_ } @{ $end->{artifacts} };
+	is_deeply([ map { my $a = $artifact{$_}; [ @{$a}{qw(size sha256 content_type)} ] } 'memory', 'file', 'stream' ],
+		[ [ 5, sha256_hex('hello'), 'text/plain' ], [ 256, sha256_hex($bytes), 'application/octet-stream' ], [ 3_000_000, sha256_hex('x' x 3_000_000), 'text/x' ] ],
+		'from memory, from a file, piece by piece');
+	is(join(' ', sort keys %artifact), 'file memory stream', 'what was aborted or left open is not there');
+	is($stack->read_file("blobs/$artifact{file}{key}"), $bytes, 'the store has the bytes');
+	is(join(' ', map { s{.*/}{}r } grep { !/ENTRY/ } glob("$dir/blobs/jobs/$id/*/*/* $dir/blobs/jobs/$id/*/*/.*tmp")), 'file memory stream', 'and nothing else');
+
+	my $t = JSON::PP::true;
+	my ($quick, $two, $many) = all_end(
+		[ 'progress may be called as often as one likes', 'half', { quick => $t }, { status => 'succeeded' } ],
+		[ 'nested causes', 'nested', { depth => 2 }, { status => 'failed', reason => 'nested' } ],
+		[ 'of very many the innermost are kept', 'nested', { depth => 50 }, { error => qr/^on top\ncaused by: 19 more\ncaused by: level 31 .*\ncaused by: bottom /s } ],
+		[ 'they can be taken back', 'nested', { depth => 2, forget => $t }, { reason => 'nested', error => 'on top' } ],
+		[ 'and do not matter to success', 'nested', { depth => 2, succeed => $t }, { status => 'succeeded', error => 'null' } ],
+
+		[ 'another run reads it by its key', 'fetch', $artifact{memory}{key}, { status => 'succeeded', result => 'hello' } ],
+		[ 'no such key', 'fetch', 'jobs/none/such', { status => 'failed', error => qr/^-3: .*jobs\/none\/such/ } ],
+		[ 'no such name', 'fetch', 'memory', { error => qr/^-3: artifact memory: this attempt has stored none of that name$/ } ],
+		(map { [ "a key leaves its store nowhere: $_", 'fetch', $_, { error => qr/^-2: .*not allowed/ } ] } '../../secrets/x', '/etc/passwd', 'a//b', 'a/.hidden'),
+		[ 'a bad name', 'name_it', { name => '.x/y' }, { error => qr/^-2: artifact name "\.x\/y": 1\.\.100 of/ } ],
+		[ 'a name twice', 'name_it', { name => 'x', twice => $t }, { error => qr/^-2: artifact x: there is one of that name already$/ } ],
+		[ 'a file that is not there', 'store', { file => "$dir/nothing", pieces => 1 }, { error => qr/^-1: artifact file: .*nothing cannot be opened: No such file/ } ],
+
+		[ 'a result over 1 MiB', 'result', 'big', { status => 'failed', reason => 'result_too_large', error => 'the result is 2097153 bytes of JSON, more than 1048576' } ],
+		[ 'a result that is not UTF-8', 'result', 'not_utf8', { status => 'failed', reason => 'bad_result', error => qr/^there is no result: json_pack/ } ],
+		[ 'also as text', 'result', 'text_not_utf8', { status => 'failed', reason => 'bad_result', error => 'the result is not UTF-8' } ],
+		[ 'a result that is no JSON', 'result', 'not_json', { status => 'failed', reason => 'result_rejected', error => qr/^the database refuses the result: invalid input syntax for type json/ } ],
+		[ 'a result with U+0000', 'result', 'nul', { status => 'failed', reason => 'result_rejected', error => qr/^the database refuses the result: / } ],
+		[ 'an error that is not UTF-8', 'result', 'error_not_utf8', { status => 'failed', error => qr/^caf\x{FFFD} $/ } ],
+		(map { [ "no result at all: $_", 'result', $_, { status => 'failed', reason => 'error', error => 'the task ended without a result' } ] } 'nothing', 'minus'));
+	cmp_ok($quick->{seconds}, '<', 10, '100,000 calls of task_progress cost little');
+	my @lines = split /\n/, $two->{error};
+	is(shift @lines, 'on top', 'the error, then what lies beneath, from the outside to the inside');
+	like($lines[$_], [ qr/^caused by: level 2 \(dig, tasks\.c:\d+\)$/, qr/^caused by: level 1 \(dig, tasks\.c:\d+\)$/, qr/^caused by: bottom \x{FFFD} \(dig, tasks\.c:\d+\)$/ ]->[$_], "cause $_")
+		for 0 .. 2;
+	is(@lines, 3, 'and no more');
+	return;
+}
+
 subtest 'tasks of a plug-in run like any other' => sub {
-	$stack->start_worker(JOBSCHED_TASK_PATH => $tasks, TASK_TIMEOUT => 0.3);
-	my $id = $stack->sql_as('app', q{SELECT jobsched.submit('word_count', '{"text": "a b a"}')});
-	$stack->wait_for_sql("SELECT status, result_payload->>'total' FROM jobsched.job_status WHERE id = '$id'", 'succeeded|3');
-	my @slow = map { $stack->sql_as('app', "SELECT jobsched.submit('sleep', '{\"seconds\": 0.6}', max_retries => 0$_)") } '', ", timeout => interval '10 s'";
-	$stack->wait_for_sql("SELECT status, last_reason, last_error FROM jobsched.job_status WHERE id = '$slow[0]'", 'failed|timeout|the time limit of 0.3 s is over');
-	$stack->wait_for_sql("SELECT status FROM jobsched.job_status WHERE id = '$slow[1]'", 'succeeded');
-	pass('TASK_TIMEOUT is for jobs without a time limit of their own');
+	$stack->start_worker(name => 'worker1', JOBSCHED_TASK_PATH => $tasks, TASK_TIMEOUT => 0.3);
+	all_end(
+		[ 'the example', 'word_count', { text => 'a b a' }, { status => 'succeeded', result => qr/"total":3/ } ],
+		[ 'a job without a time limit has TASK_TIMEOUT', 'sleep', { seconds => 0.6 }, { status => 'failed', reason => 'timeout', error => 'the time limit of 0.3 s is over' } ],
+		[ 'one with its own has that', 'sleep', { seconds => 0.6 }, { status => 'succeeded' }, { timeout => '10 s' } ]);
+	is($stack->stop_worker, 0, 'it stops');
+};
+
+subtest 'every call of jobsched_task.h, on a thread' => sub {
+	$stack->start_worker(name => 'worker1', JOBSCHED_TASK_PATH => $tasks);
+	api();
 	is($stack->stop_worker, 0, 'it stops');
 };
 

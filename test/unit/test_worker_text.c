@@ -36,6 +36,7 @@ utf8(void)
 		size_t len = cases[i].len ? cases[i].len : strlen(cases[i].in);
 		char *out = malloc(UTF8_CLEAN_SIZE(len));
 
+		is_int(utf8_is_clean(cases[i].in, len), strstr(cases[i].out, BAD) == NULL, "%s: clean or not", cases[i].what);
 		is_int(utf8_clean(cases[i].in, len, out), strlen(cases[i].out), "%s: length", cases[i].what);
 		is_str(out, cases[i].out, "%s", cases[i].what);
 		free(out);
