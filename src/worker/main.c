@@ -19,6 +19,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "artifact_store.h"
 #include "claimer.h"
 #include "clock.h"
 #include "consumer.h"
@@ -174,7 +175,7 @@ tasks_setup(struct worker *w)
 	struct error err;
 
 	crawl_url_setup(&w->settings.allowed);
-	w->blobs = blob_file_open(w->settings.blob_dir, &err);
+	w->blobs = artifact_store_open(&w->settings, &err);
 	if (!w->blobs)
 		die(&err);
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "artifact_store.h"
 #include "broker.h"
 #include "config.h"
 
@@ -36,10 +37,37 @@ static const struct config_item items[] = {
 	  .min = 0, .max = 86400, .offset = FIELD(shutdown_timeout),
 	  .help = "seconds that running tasks get to end after SIGTERM" },
 	{ .name = "BLOB_STORE", .type = CONFIG_CHOICE, .def = "file",
-	  .choices = "file", .offset = FIELD(blob_store),
-	  .help = "where artifacts are kept" },
+	  .choices = "file|s3", .offset = FIELD(blob_store),
+	  .help = "where artifacts are kept: a directory, or a bucket of an S3 server" },
 	{ .name = "BLOB_DIR", .type = CONFIG_TEXT, .def = "artifacts", .offset = FIELD(blob_dir),
 	  .help = "directory of BLOB_STORE=file, made when absent" },
+	{ .name = "S3_ENDPOINT", .alias = "MINIO_ENDPOINT", .type = CONFIG_TEXT, .def = "", .offset = FIELD(s3_endpoint),
+	  .help = "host, host:port or URL of the S3 server; empty: AWS in S3_REGION" },
+	{ .name = "S3_SECURE", .alias = "MINIO_SECURE", .type = CONFIG_BOOL, .def = "true", .offset = FIELD(s3_secure),
+	  .help = "https, when S3_ENDPOINT is no URL" },
+	{ .name = "S3_BUCKET", .alias = "MINIO_BUCKET", .type = CONFIG_TEXT, .def = "", .offset = FIELD(s3_bucket),
+	  .help = "an existing bucket" },
+	{ .name = "S3_ACCESS_KEY", .alias = "MINIO_ACCESS_KEY", .type = CONFIG_TEXT, .def = "",
+	  .offset = FIELD(s3_access_key),
+	  .help = "access key, which may write, read and (better) list there" },
+	{ .name = "S3_SECRET_KEY", .alias = "MINIO_SECRET_KEY", .type = CONFIG_TEXT, .def = "",
+	  .secret = true, .offset = FIELD(s3_secret_key),
+	  .help = "its secret" },
+	{ .name = "S3_REGION", .alias = "MINIO_REGION", .type = CONFIG_TEXT, .def = "us-east-1",
+	  .offset = FIELD(s3_region),
+	  .help = "region that the signature names" },
+	{ .name = "S3_ADDRESSING", .type = CONFIG_CHOICE, .def = "path",
+	  .choices = "path|virtual", .offset = FIELD(s3_addressing),
+	  .help = "path: host/bucket/key; virtual: bucket.host/key" },
+	{ .name = "S3_SIGNATURE", .type = CONFIG_CHOICE, .def = "v4",
+	  .choices = "v4|v2", .offset = FIELD(s3_signature),
+	  .help = "Signature version; v2 for servers that know no other" },
+	{ .name = "S3_TIMEOUT", .type = CONFIG_SECONDS, .def = "30",
+	  .min = 1, .max = 3600, .offset = FIELD(s3_timeout),
+	  .help = "seconds without a byte until a request to the S3 server is given up" },
+	{ .name = "S3_RETRIES", .type = CONFIG_INT, .def = "4",
+	  .min = 0, .max = 20, .offset = FIELD(s3_retries),
+	  .help = "how often a request is sent again that failed for a reason that may pass" },
 	{ .name = "JOBSCHED_TASK_PATH", .type = CONFIG_TEXT, .def = "", .offset = FIELD(task_path),
 	  .help = "directory of shared objects with more tasks; only root and the worker's user may write to it" },
 	{ .name = "TASK_TIMEOUT", .type = CONFIG_SECONDS, .def = "0",
@@ -137,6 +165,8 @@ settings_load(struct settings *s, struct error *err)
 	s->dsn = config_database_url(s->database_url);
 	if (!s->dsn)
 		return error_set(err, "out of memory");
+	if (artifact_store_check_settings(s, err) < 0)
+		return -1;
 	s->prefetch = (int) s->rabbitmq_prefetch;
 	if (s->prefetch == 0)
 		s->prefetch = s->threads < 4 ? 8 : (int) s->threads * 2;

@@ -25,6 +25,16 @@ struct settings {
 	double shutdown_timeout;	/* seconds */
 	char *blob_store;
 	char *blob_dir;
+	char *s3_endpoint;
+	bool s3_secure;
+	char *s3_bucket;
+	char *s3_access_key;
+	char *s3_secret_key;
+	char *s3_region;
+	char *s3_addressing;
+	char *s3_signature;
+	double s3_timeout;			/* seconds */
+	long s3_retries;
 	char *crawl_allow_private;
 	char *task_path;
 	double task_timeout;		/* seconds; 0: no limit */

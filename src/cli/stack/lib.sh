@@ -10,8 +10,8 @@ set_paths() {
 	tree=${JOBSCHED_TREE:-$data/tree}
 	pg_bin=$tree/usr/lib/postgresql/$pg_major/bin
 	bin=${JOBSCHED_BUILD:-$tree/usr/bin}
-	pg_data=$data/postgres mq_data=$data/rabbitmq
-	place=([postgres]=$pg_data [rabbitmq]=$mq_data [epmd]=$mq_data [worker]=$data/worker [api]=$data/api)
+	pg_data=$data/postgres mq_data=$data/rabbitmq swift_data=$data/swift
+	place=([postgres]=$pg_data [rabbitmq]=$mq_data [epmd]=$mq_data [swift]=$swift_data [worker]=$data/worker [api]=$data/api)
 }
 declare -A place
 set_paths
@@ -129,7 +129,8 @@ port_settle() {
 # Each main process has a working directory of its own inside the data (place), so a pid file is believed only when the process
 # it names runs the right program in the right place: a number that the kernel has given to someone else does not count.
 
-declare -A program=([postgres]=postgres [rabbitmq]=beam.smp [epmd]=epmd [worker]=jobsched-worker [api]=jobsched-api)
+declare -A program=([postgres]=postgres [rabbitmq]=beam.smp [epmd]=epmd [worker]=jobsched-worker [api]=jobsched-api
+	[swift]="$(basename "$(readlink -f /usr/bin/python3)")")
 
 # is_ours PID NAME
 is_ours() {

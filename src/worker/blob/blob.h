@@ -51,6 +51,27 @@ struct blob_info {
 /* Files below dir, which is made when absent.  NULL after filling *err. */
 struct blob_store *blob_file_open(const char *dir, struct error *err);
 
+/* An S3 server.  The texts are copied. */
+struct blob_s3_config {
+	const char *endpoint; /* host, host:port or URL; "": AWS */
+	bool secure; /* https when endpoint has no scheme */
+	const char *bucket;
+	const char *access_key;
+	const char *secret_key;
+	const char *region;
+	bool virtual_host; /* the bucket is part of the host's name, not of the path */
+	bool v2; /* Signature V2 instead of V4 */
+	const char *ca_file; /* authorities for https, PEM; NULL: the system's */
+	double timeout; /* seconds without a byte until a request is given up */
+	int retries; /* how often a request that failed is sent again */
+};
+
+/* Objects of a bucket, which must exist.  While there is one thread.  NULL after filling *err, which names the setting. */
+struct blob_store *blob_s3_open(const struct blob_s3_config *config, struct error *err);
+
+/* Whether the values can be meant; nothing is sent. */
+int blob_s3_check_config(const struct blob_s3_config *config, struct error *err);
+
 /* NULL is allowed.  All writers and readers have ended. */
 void blob_close(struct blob_store *store);
 
