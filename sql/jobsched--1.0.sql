@@ -269,6 +269,7 @@ CREATE FUNCTION jobsched._task_hash(name text) RETURNS integer LANGUAGE c IMMUTA
 CREATE FUNCTION jobsched.caller() RETURNS text LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'js_caller';
 CREATE FUNCTION jobsched._wake(queue smallint, priority smallint, due timestamptz) RETURNS void LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'js_wake';
 CREATE FUNCTION jobsched._dequeued(queue smallint, n int) RETURNS void LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'js_dequeued';
+CREATE FUNCTION jobsched._urge(worker uuid) RETURNS void LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'js_urge';
 CREATE FUNCTION jobsched._system_identifier() RETURNS text LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'js_system_identifier';
 CREATE FUNCTION jobsched._preloaded() RETURNS boolean LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'js_preloaded';
 CREATE FUNCTION jobsched.worker_lease() RETURNS interval LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'js_worker_lease';
@@ -1015,7 +1016,7 @@ BEGIN
 	SELECT jobsched._open_slot(), gone.job_id, gone.run_at, gone.attempt, 'cancelled', true, 'overlap', at FROM gone;
 
 	FOR d IN
-		SELECT x.id, x.queue, x.status, x.queued_at, x.done, jobsched._all_bits(cardinality(x.job_ids)) AS all_bits, bit_or(1::bigint << (u.n - 1)::int) AS bits,
+		SELECT x.id, x.queue, x.worker, x.status, x.queued_at, x.done, jobsched._all_bits(cardinality(x.job_ids)) AS all_bits, bit_or(1::bigint << (u.n - 1)::int) AS bits,
 			array_agg(u.job_id) AS job_ids, array_agg(u.run_at) AS run_ats, array_agg(u.attempt) AS attempts
 		FROM jobsched.dispatches x
 		CROSS JOIN LATERAL unnest(x.job_ids, x.run_ats, x.attempts) WITH ORDINALITY AS u(job_id, run_at, attempt, n)
@@ -1025,6 +1026,7 @@ BEGIN
 	LOOP
 		IF d.status = 'claimed' THEN
 			UPDATE jobsched.dispatches x SET cancels = x.cancels | d.bits WHERE x.id = d.id;
+			PERFORM jobsched._urge(d.worker);
 			CONTINUE;
 		END IF;
 		INSERT INTO jobsched.job_executions (slot, job_id, run_at, attempt, status, final, reason, queued_at, finished_at)
@@ -1154,6 +1156,7 @@ DECLARE
 	at timestamptz := clock_timestamp();
 	ended int := 0;
 	going_on boolean;
+	workers uuid[];
 	over text;
 	d record;
 	i int;
@@ -1194,11 +1197,12 @@ BEGIN
 
 	/*
 	 * What is left is claimed, or was moved meanwhile: whoever moves it next sees the job's state.  It is not locked, so that a
-	 * worker's finish never waits for the end of the caller's transaction.
+	 * worker's finish never waits for the end of the caller's transaction.  Workers that hold something are told to ask for orders.
 	 */
-	going_on := EXISTS (SELECT FROM jobsched.timers t WHERE t.job_id = cancel.id)
-		OR EXISTS (SELECT FROM jobsched.dispatches x CROSS JOIN LATERAL unnest(x.job_ids) WITH ORDINALITY AS u(job_id, n)
-			WHERE x.job_ids @> ARRAY[cancel.id] AND u.job_id = cancel.id AND (x.done >> (u.n - 1)::int) & 1 = 0);
+	SELECT count(*) > 0 OR EXISTS (SELECT FROM jobsched.timers t WHERE t.job_id = cancel.id), array_agg(x.worker) INTO going_on, workers
+	FROM jobsched.dispatches x CROSS JOIN LATERAL unnest(x.job_ids) WITH ORDINALITY AS u(job_id, n)
+	WHERE x.job_ids @> ARRAY[cancel.id] AND u.job_id = cancel.id AND (x.done >> (u.n - 1)::int) & 1 = 0;
+	PERFORM jobsched._urge(w) FROM unnest(workers) w;
 	IF ended = 0 AND NOT going_on AND job.frequency = 'once' THEN
 		SELECT e.status INTO over FROM jobsched.job_executions e WHERE e.job_id = cancel.id AND e.final AND (job.rerun_at IS NULL OR e.finished_at >= job.rerun_at) ORDER BY e.finished_at DESC LIMIT 1;
 		IF over IS NOT NULL THEN

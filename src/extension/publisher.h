@@ -59,6 +59,9 @@ extern bool publisher_ready(const Publisher *p);
  */
 extern bool publisher_publish(Publisher *p, const pg_uuid_t *dispatch, const char *queue);
 
+/* One word to a worker's own queue, which is not waited for: it is lost when the queue is not there, or nothing can be sent now. */
+extern void publisher_tell(Publisher *p, const pg_uuid_t *worker);
+
 /* Makes sure that the durable queue and its binding exist, now if connected, else when connected next. */
 extern void publisher_declare(Publisher *p, const char *queue);
 

@@ -25,6 +25,7 @@
 #include "permit.h"
 #include "promote.h"
 #include "txn.h"
+#include "urgent.h"
 #include "waiter.h"
 #include "wakeup.h"
 
@@ -95,6 +96,7 @@ static void
 publish(Scheduler *s)
 {
 	publisher_step(s->publisher);
+	urgent_send(s->slot, s->publisher);
 	s->counters.republished += outbox_flush(s->outbox, s->publisher, s->queues);
 	publisher_step(s->publisher);
 }

@@ -39,6 +39,7 @@ init_slot(JsSlot *slot)
 		for (int p = 0; p < JS_PRIORITIES; p++)
 			pg_atomic_init_u64(&slot->hint[b][p], (uint64) DT_NOEND);
 	SpinLockInit(&slot->mutex);
+	memset(&slot->urgent, 0, sizeof(slot->urgent));
 	memset(&slot->status, 0, sizeof(slot->status));
 }
 

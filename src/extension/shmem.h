@@ -10,6 +10,7 @@
 
 #include "port/atomics.h"
 #include "storage/spin.h"
+#include "utils/uuid.h"
 
 /*
  * Queues share hints and counters by the low bits of their id.  Two queues in one bucket are harmless: a hint too
@@ -40,6 +41,15 @@ typedef struct JsCounters
 	uint64		wakes[JS_WAKES];	/* from sleep, by JsWake */
 } JsCounters;
 
+/* Workers that shall be told to ask for orders: see urgent.h. */
+#define JS_URGENT_MAX 32
+
+typedef struct JsUrgent
+{
+	int			count;
+	pg_uuid_t	workers[JS_URGENT_MAX];
+} JsUrgent;
+
 /* Written by the slot's process (before it starts, by the launcher), under the mutex. */
 typedef struct JsStatus
 {
@@ -58,7 +68,8 @@ typedef struct JsSlot
 	pg_atomic_uint64 due_left;	/* buckets with due runs that wait for room in the window */
 	pg_atomic_uint64 touched;	/* buckets with hints */
 	pg_atomic_uint64 hint[JS_BUCKETS][JS_PRIORITIES];	/* TimestampTz: earliest due_at committed; DT_NOEND none */
-	slock_t		mutex;
+	slock_t		mutex;			/* of what follows */
+	JsUrgent	urgent;
 	JsStatus	status;
 } JsSlot;
 

@@ -15,6 +15,7 @@
 
 #define CHANNEL		1		/* consumes */
 #define PROBE		2		/* asks whether a queue exists: the broker closes the channel when it does not */
+#define WORDS		3		/* the worker's own queue */
 
 static const struct timeval connect_limit = { .tv_sec = 5 };
 static const struct timeval call_limit = { .tv_sec = 10 };
@@ -170,6 +171,17 @@ broker_close(struct broker *b, bool polite)
 	}
 	amqp_destroy_connection(b->conn);
 	b->conn = NULL;
+	b->listening = false;
+}
+
+/* The broker has closed the channel, which is answered; the connection goes on.  False: it does not. */
+static bool
+channel_was_closed(struct broker *b, amqp_channel_t channel, const amqp_rpc_reply_t *reply)
+{
+	amqp_channel_close_ok_t ok = { 0 };
+
+	return reply->reply_type == AMQP_RESPONSE_SERVER_EXCEPTION && reply->reply.id == AMQP_CHANNEL_CLOSE_METHOD
+		&& amqp_send_method(b->conn, channel, AMQP_CHANNEL_CLOSE_OK_METHOD, &ok) == AMQP_STATUS_OK;
 }
 
 /*
@@ -180,7 +192,6 @@ static int
 queue_exists(struct broker *b, const char *queue, struct error *err)
 {
 	amqp_rpc_reply_t reply;
-	amqp_channel_close_ok_t ok;
 
 	amqp_channel_open(b->conn, PROBE);
 	if (check(amqp_get_rpc_reply(b->conn), "open channel", err) < 0)
@@ -189,12 +200,8 @@ queue_exists(struct broker *b, const char *queue, struct error *err)
 	reply = amqp_get_rpc_reply(b->conn);
 	if (reply.reply_type == AMQP_RESPONSE_NORMAL)
 		return check(amqp_channel_close(b->conn, PROBE, AMQP_REPLY_SUCCESS), "close channel", err) < 0 ? -1 : 1;
-	if (reply.reply_type != AMQP_RESPONSE_SERVER_EXCEPTION || reply.reply.id != AMQP_CHANNEL_CLOSE_METHOD)
+	if (!channel_was_closed(b, PROBE, &reply))
 		return check(reply, queue, err);
-
-	ok.dummy = 0;
-	if (amqp_send_method(b->conn, PROBE, AMQP_CHANNEL_CLOSE_OK_METHOD, &ok) != AMQP_STATUS_OK)
-		return error_set(err, "close channel: connection lost");
 	if (((const amqp_channel_close_t *) reply.reply.decoded)->reply_code == AMQP_NOT_FOUND)
 		return 0;
 	return check(reply, queue, err);
@@ -249,6 +256,34 @@ broker_cancel(struct broker *b, int number, struct error *err)
 	return check(amqp_get_rpc_reply(b->conn), "cancel consumer", err);
 }
 
+int
+broker_listen(struct broker *b, const char *queue, struct error *err)
+{
+	amqp_bytes_t name = amqp_cstring_bytes(queue);
+	amqp_rpc_reply_t reply;
+
+	if (b->listening && check(amqp_channel_close(b->conn, WORDS, AMQP_REPLY_SUCCESS), "close channel", err) < 0)
+		return -1;
+	b->listening = false;
+	amqp_channel_open(b->conn, WORDS);
+	if (check(amqp_get_rpc_reply(b->conn), "open channel", err) < 0)
+		return -1;
+	amqp_queue_declare(b->conn, WORDS, name, 0, 0, 1, 1, amqp_empty_table);
+	reply = amqp_get_rpc_reply(b->conn);
+	if (reply.reply_type == AMQP_RESPONSE_NORMAL) {
+		amqp_queue_bind(b->conn, WORDS, name, amqp_cstring_bytes(BROKER_EXCHANGE), name, amqp_empty_table);
+		reply = amqp_get_rpc_reply(b->conn);
+	}
+	if (reply.reply_type == AMQP_RESPONSE_NORMAL) {
+		amqp_basic_consume(b->conn, WORDS, name, amqp_cstring_bytes("words"), 0, 1, 1, amqp_empty_table);
+		reply = amqp_get_rpc_reply(b->conn);
+	}
+	b->listening = check(reply, queue, err) == 0;
+	if (b->listening)
+		return 1;
+	return channel_was_closed(b, WORDS, &reply) ? 0 : -1;
+}
+
 /* What came was not a delivery. */
 static enum broker_event
 read_method(struct broker *b, struct broker_delivery *d, struct error *err)
@@ -268,6 +303,8 @@ read_method(struct broker *b, struct broker_delivery *d, struct error *err)
 		return BROKER_OTHER;
 	switch (frame.payload.method.id) {
 	case AMQP_BASIC_CANCEL_METHOD:
+		if (frame.channel == WORDS)
+			return BROKER_DEAF;
 		d->queue = queue_number(((const amqp_basic_cancel_t *) frame.payload.method.decoded)->consumer_tag);
 		return BROKER_CANCELLED;
 	case AMQP_CHANNEL_CLOSE_METHOD:
@@ -288,6 +325,10 @@ broker_read(struct broker *b, struct broker_delivery *d, struct error *err)
 
 	amqp_maybe_release_buffers(b->conn);
 	reply = amqp_consume_message(b->conn, &d->envelope, &now, 0);
+	if (reply.reply_type == AMQP_RESPONSE_NORMAL && d->envelope.channel == WORDS) {
+		amqp_destroy_envelope(&d->envelope);
+		return BROKER_WORD;
+	}
 	if (reply.reply_type == AMQP_RESPONSE_NORMAL) {
 		d->tag = d->envelope.delivery_tag;
 		d->queue = queue_number(d->envelope.consumer_tag);

@@ -23,12 +23,15 @@ struct broker_url {
 
 struct broker {
 	amqp_connection_state_t conn;	/* NULL: not connected */
+	bool listening;				/* the channel of broker_listen is open */
 };
 
 enum broker_event {
 	BROKER_NOTHING,				/* no more to read now */
 	BROKER_DELIVERY,
 	BROKER_CANCELLED,			/* the broker ended a consumer (its queue was deleted) */
+	BROKER_WORD,				/* something came to the queue of broker_listen */
+	BROKER_DEAF,				/* that queue was deleted */
 	BROKER_OTHER,				/* something that means nothing here */
 	BROKER_LOST
 };
@@ -51,6 +54,12 @@ void broker_close(struct broker *b, bool polite);
 /* Declares the queue when it is absent, binds it, consumes it under the number. */
 int broker_consume(struct broker *b, const char *queue, int number, struct error *err);
 int broker_cancel(struct broker *b, int number, struct error *err);
+
+/*
+ * Makes the queue that belongs to this connection alone, bound under its name, and consumes it; one that was made so
+ * before goes.  1: done; 0: the broker refuses (the message says why), the connection goes on; -1: failure.
+ */
+int broker_listen(struct broker *b, const char *queue, struct error *err);
 
 /* Reads one event without waiting.  BROKER_CANCELLED: d->queue is the number. */
 enum broker_event broker_read(struct broker *b, struct broker_delivery *d, struct error *err);

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <jansson.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 #include "thread.h"
 
 #define HOLD_US		(2 * CLOCK_US_PER_SECOND)	/* longest time that a delivery waits here unclaimed */
+#define LISTEN_US	(10 * CLOCK_US_PER_SECOND)	/* between attempts to have a queue of its own */
 #define TICK_US		(5 * CLOCK_US_PER_SECOND)	/* longest sleep: AMQP heartbeats are sent while reading */
 
 /* What the inbox wants from the broker now. */
@@ -24,6 +26,7 @@ struct plan {
 	bool consume;
 	bool over;					/* draining, and all is settled */
 	struct delivery *verdicts;
+	char worker[UUID_TEXT_SIZE];	/* this registration */
 	uint64_t lowest_open;		/* tags below it are all settled */
 	int64_t next_us;			/* when to look again */
 };
@@ -43,6 +46,7 @@ make_plan(struct consumer *c, struct plan *plan)
 	if (in->paused)
 		inbox_give_back(in);
 	plan->consume = !in->paused;
+	memcpy(plan->worker, h->worker, sizeof(plan->worker));
 	plan->verdicts = inbox_verdicts(in);
 	plan->lowest_open = inbox_lowest_open(in);
 	plan->over = h->claims_over || h->phase >= HUB_FLUSHING;
@@ -60,6 +64,7 @@ lose(struct consumer *c, const char *event, const struct error *err)
 				  LOG_NUM(c->url.info.port), "error", err->msg, NULL);
 	c->complained = true;
 	c->consuming = false;
+	c->listening[0] = '\0';
 	broker_close(&c->broker, false);
 	c->retry_at_us = clock_boottime_us() + backoff_next_us(&c->backoff, backoff_random());
 	hub_lock(c->hub);
@@ -86,6 +91,31 @@ stop_consuming(struct consumer *c, struct error *err)
 			return -1;
 	}
 	c->consuming = false;
+	return 0;
+}
+
+/* Words reach a worker in a queue of its own; without it, it hears the same with its next heartbeat. */
+static int
+listen_for_words(struct consumer *c, const char *worker, struct error *err)
+{
+	char queue[sizeof("jobsched.worker.") + UUID_TEXT_SIZE];
+	int rc;
+
+	if (!worker[0] || strcmp(c->listening, worker) == 0 || clock_boottime_us() < c->listen_at_us)
+		return 0;
+	snprintf(queue, sizeof(queue), "jobsched.worker.%s", worker);
+	rc = broker_listen(&c->broker, queue, err);
+	if (rc < 0)
+		return -1;
+	if (rc > 0) {
+		memcpy(c->listening, worker, sizeof(c->listening));
+	} else {
+		if (!c->listen_complained)
+			log_event(LOG_LEVEL_WARNING, "no queue of its own, cancelling takes until the next heartbeat", "error",
+					  err->msg, NULL);
+		c->listen_complained = true;
+		c->listen_at_us = clock_boottime_us() + LISTEN_US;
+	}
 	return 0;
 }
 
@@ -162,6 +192,10 @@ read_events(struct consumer *c, struct error *err)
 			rc = take_delivery(c, &d, err);
 			amqp_destroy_envelope(&d.envelope);
 			deliveries++;
+		} else if (event == BROKER_WORD) {
+			hub_orders(c->hub);
+		} else if (event == BROKER_DEAF) {
+			c->listening[0] = '\0';
 		} else if (event == BROKER_CANCELLED && c->consuming && d.queue >= 0 && d.queue < c->settings->nqueues) {
 			log_event(LOG_LEVEL_WARNING, "queue was deleted, making it again", "queue", c->settings->queues[d.queue],
 					  NULL);
@@ -236,6 +270,8 @@ consume_once(struct consumer *c)
 	/* Cancel first: what is given back while consuming would come straight back. */
 	if (c->consuming != plan.consume)
 		rc = plan.consume ? start_consuming(c, &err) : stop_consuming(c, &err);
+	if (rc == 0)
+		rc = listen_for_words(c, plan.worker, &err);
 	if (rc == 0)
 		rc = send_verdicts(c, &plan, &err);
 	hub_lock(c->hub);

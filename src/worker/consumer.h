@@ -17,6 +17,9 @@ struct consumer {
 	pthread_t thread;
 	struct broker_url url;
 	struct broker broker;
+	char listening[UUID_TEXT_SIZE];	/* whose own queue is consumed; "": nobody's */
+	int64_t listen_at_us;		/* not trying that before */
+	bool listen_complained;
 	bool consuming;				/* basic.consume is in force for the queues */
 	struct backoff backoff;
 	int64_t retry_at_us;		/* no attempt to connect before */

@@ -17,7 +17,7 @@
 #include "thread.h"
 
 #define PROGRESS_US	CLOCK_US_PER_SECOND			/* shortest time between reports of progress */
-#define NEWS_US		(CLOCK_US_PER_SECOND / 5)	/* shortest time between heartbeats that bring news */
+#define NEWS_US		(CLOCK_US_PER_SECOND / 5)	/* shortest time between heartbeats that bring news or ask for orders */
 
 enum step { WAIT, CONNECT, BEAT, FINISH, PROGRESS, FORGET, STOP };
 
@@ -103,6 +103,7 @@ beat(struct finisher *f)
 	char *load = describe_load(h);
 
 	hub_lock(h);
+	h->orders = false;
 	every_us = (int64_t) (f->settings->heartbeat * 1e6);
 	if (h->lease_us > 0 && every_us > h->lease_us / 3)
 		every_us = h->lease_us / 3;
@@ -204,7 +205,8 @@ next_step_locked(struct finisher *f, int64_t now_us, int64_t *until_us)
 {
 	struct hub *h = f->session.hub;
 	int64_t due_us = runs_due_locked(&h->runs);
-	int64_t beat_at_us = h->runs.news && f->news_at_us < f->beat_at_us ? f->news_at_us : f->beat_at_us;
+	bool hurry = h->runs.news || h->orders;
+	int64_t beat_at_us = hurry && f->news_at_us < f->beat_at_us ? f->news_at_us : f->beat_at_us;
 
 	*until_us = INT64_MAX;
 	if (h->phase == HUB_CLOSING || (h->phase == HUB_FLUSHING && f->npending == 0 && h->runs.ended.n == 0))

@@ -142,6 +142,7 @@ hub_registered(struct hub *h, const char *worker, int64_t sent_us, int64_t lease
 	wake_all_locked(h);
 	hub_resume_locked(h, clock_boottime_us());
 	hub_unlock(h);
+	hub_wake_consumer(h);		/* it has a queue of this name */
 }
 
 void
@@ -167,6 +168,15 @@ hub_database_lost(struct hub *h)
 	hub_lock(h);
 	h->lost_us = clock_boottime_us();
 	pthread_cond_broadcast(&h->results);	/* the next heartbeat is due at once */
+	hub_unlock(h);
+}
+
+void
+hub_orders(struct hub *h)
+{
+	hub_lock(h);
+	h->orders = true;
+	pthread_cond_broadcast(&h->results);
 	hub_unlock(h);
 }
 

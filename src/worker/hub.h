@@ -45,6 +45,7 @@ struct hub {
 	int64_t lease_us;			/* jobsched.worker_lease() */
 	int64_t beat_us;			/* when the last successful heartbeat or registration was sent */
 	int64_t lost_us;			/* when a database connection was last lost */
+	bool orders;				/* somebody said that there are orders: heartbeat, soon */
 
 	struct inbox inbox;
 	struct runs runs;
@@ -74,6 +75,9 @@ void hub_beat(struct hub *h, const char *worker, int64_t sent_us, int64_t lease_
 
 /* A database connection is lost: nothing starts until a heartbeat that is sent from now on has succeeded. */
 void hub_database_lost(struct hub *h);
+
+/* There are orders in the database for this worker. */
+void hub_orders(struct hub *h);
 
 /* The database does not know this registration any more: everything held is dropped, the claimer registers anew. */
 void hub_unregistered(struct hub *h, const char *worker);

@@ -34,7 +34,7 @@ sub kills
 	my $lease = $stack->sql('SELECT extract(epoch FROM jobsched.worker_lease())');
 	my %worker = (MAX_CONCURRENCY => 12, HEARTBEAT_INTERVAL => 0.5, LOG_LEVEL => 'INFO');
 	my $every = 1 / $how{rate};
-	my (%killed, %mode);    # by pid of the victim: when, and what came next
+	my (%killed, %mode, %pids);    # by pid of the victim: when, and what came next; by name: all victims
 	my $seed = $how{seed} // int(time);
 	srand $seed;
 	note "seed $seed";
@@ -58,24 +58,26 @@ sub kills
 		sleep rand(2 * ($share > $lease / 2 ? $share - $lease / 2 : 0.1)) if $share > 0;
 		my $pid = $stack->worker_pid($name);
 		$killed{$pid} = time;
+		$mode{$pid} = $elsewhere ? 'elsewhere' : 'restarted';
 		$stack->kill_worker('KILL', $name);
+		# Who died before it could take its predecessor's runs back has not started, so to speak.
+		my $earlier = join ',', map { "'$_'" } @{ $pids{$name} || [] };
+		for my $waits ($earlier ? split /\n/, $stack->sql("SELECT DISTINCT w.info->>'pid' FROM jobsched.dispatches d JOIN jobsched.workers w ON w.id = d.worker WHERE w.info->>'pid' IN ($earlier)") : ())
+		{
+			$killed{$waits} = $killed{$pid};
+			$mode{$waits} = $mode{$pid};
+		}
+		push @{ $pids{$name} }, $pid;
 		if ($elsewhere)
 		{
-			$mode{$pid} = 'elsewhere';
 			$stack->wait_for_sql("SELECT count(*) FROM jobsched.dispatches d JOIN jobsched.workers w ON w.id = d.worker WHERE w.info->>'pid' = '$pid'", '0');
 		}
-		else
+		elsif (rand() < 0.2)    # killed again while it starts
 		{
-			$mode{$pid} = 'restarted';
-			if (rand() < 0.2)    # killed again while it starts
-			{
-				$stack->start_worker(name => $name, wait => 0, %worker);
-				sleep rand 0.1;
-				my $again = $stack->worker_pid($name);
-				$mode{$again} = 'restarted';
-				$killed{$again} = $killed{$pid} = time;
-				$stack->kill_worker('KILL', $name);
-			}
+			$stack->start_worker(name => $name, wait => 0, %worker);
+			sleep rand 0.1;
+			$killed{$pid} = time;
+			$stack->kill_worker('KILL', $name);
 		}
 		$stack->start_worker(name => $name, wait => 0, %worker);
 	}
@@ -116,7 +118,7 @@ sub freezes
 	for my $round (1 .. $how{rounds})
 	{
 		my $victim = $stack->start_worker(name => "frozen$round", MAX_CONCURRENCY => 2, %worker);
-		my ($short, $long) = split /\n/, $stack->sql_as('app', q{SELECT jobsched.submit('sleep', format('{"seconds": %s}', s)::jsonb, max_retries => 0) FROM unnest('{1.2, 100}'::float[]) s});
+		my ($short, $long) = split /\n/, $stack->sql_as('app', q{SELECT jobsched.submit('sleep', format('{"seconds": %s}', s)::jsonb, max_retries => 0) FROM unnest('{3, 100}'::float[]) s});
 		$stack->wait_for_sql("SELECT count(*) FROM jobsched.job_status WHERE id IN ('$short', '$long') AND status = 'running'", '2');
 		$stack->kill_worker('STOP', $victim);
 		my $other = $stack->start_worker(name => "awake$round", MAX_CONCURRENCY => 2, %worker);

@@ -39,4 +39,44 @@ subtest 'who is who on a machine' => sub {
 	is($stack->stop_worker('three'), 0, 'it stops');
 };
 
+# cancel_takes(ID) -> seconds from the commit of cancel to the end of the run, which must have been told to stop
+sub cancel_takes
+{
+	my ($id) = @_;
+	return $stack->sql("SELECT jobsched.cancel('$id')") eq 'cancelling' && status($id, 'cancelled', 20)
+		&& $stack->sql("SELECT extract(epoch FROM e.finished_at - j.state_at) FROM jobsched.job_executions e JOIN jobsched.jobs j ON j.id = e.job_id WHERE j.id = '$id' AND e.final");
+}
+
+subtest 'cancel does not wait for the next heartbeat' => sub {
+	$stack->start_worker(name => 'four', MAX_CONCURRENCY => 20, HEARTBEAT_INTERVAL => 6);
+	for my $round (1 .. 3)
+	{
+		my $id = submit('sleep', '{"seconds": 60}');
+		status($id, 'running');
+		my $took = cancel_takes($id);
+		cmp_ok($took, '<', 1, sprintf 'a running task ends cancelled %.3f s after the cancel', $took);
+	}
+
+	$stack->sql_as('app', q{SELECT jobsched.schedule('overlapping', '@every 1s', 'sleep', '{"seconds": 60}', overlap_policy => 'cancel_running')});
+	$stack->wait_for_sql(q{SELECT count(*) >= 2 FROM jobsched.job_executions e JOIN jobsched.schedules s USING (job_id)
+		WHERE s.schedule_name = 'overlapping' AND e.status = 'cancelled' AND e.finished_at - e.started_at < '2.5 s'}, 't', 15);
+	pass('also what overlap_policy cancel_running stops');
+	$stack->sql_as('app', q{SELECT jobsched.unschedule('overlapping')});
+
+	my ($vhost) = { $stack->env }->{RABBITMQ_URL} =~ m{//[^/]*/(.*)$};
+	my ($queue) = $stack->rabbitmqctl('list_queues', '-p', $vhost, 'name') =~ /^(jobsched\.worker\.\S+)/m;
+	is($queue, 'jobsched.worker.' . $stack->sql("SELECT id FROM jobsched.workers WHERE worker_id = 'four'"), 'its queue has the name of its registration');
+	$stack->sql("UPDATE jobsched.workers SET state = 'stopped' WHERE worker_id = 'four'");    # it registers anew
+	my $id = submit('sleep', '{"seconds": 60}');
+	status($id, 'running');
+	cmp_ok(cancel_takes($id), '<', 1, 'a new registration has its queue too');
+	$stack->rabbitmqctl('close_all_connections', '--global', 'test');
+	$stack->wait_for_log('four', qr/broker connection is back/);
+	$id = submit('sleep', '{"seconds": 60}');
+	status($id, 'running');
+	cmp_ok(cancel_takes($id), '<', 1, 'and one whose connection was lost');
+	is($stack->stop_worker('four'), 0, 'it stops');
+	$stack->wait_for('the end of its queue', sub { $stack->rabbitmqctl('list_queues', '-p', $vhost, 'name') !~ /jobsched\.worker/ });
+};
+
 done_testing();
