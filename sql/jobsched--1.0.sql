@@ -198,6 +198,14 @@ CREATE TABLE jobsched.ring (
 	closed_at timestamptz
 );
 
+CREATE TABLE jobsched.sweeps (
+	slot smallint PRIMARY KEY CHECK (slot BETWEEN 0 AND 16),
+	began_at timestamptz NOT NULL,
+	phase text NOT NULL DEFAULT 'sweep' CHECK (phase IN ('sweep', 'keep', 'empty', 'emptied')),
+	swept_to uuid,
+	moved_in xid8
+);
+
 CREATE TABLE jobsched.cluster (
 	system_identifier text NOT NULL,
 	database oid NOT NULL,
@@ -223,6 +231,7 @@ SELECT pg_catalog.pg_extension_config_dump('jobsched.queues', '');
 SELECT pg_catalog.pg_extension_config_dump('jobsched.unique_keys', '');
 SELECT pg_catalog.pg_extension_config_dump('jobsched.workers', '');
 SELECT pg_catalog.pg_extension_config_dump('jobsched.ring', '');
+SELECT pg_catalog.pg_extension_config_dump('jobsched.sweeps', 'WHERE false');
 SELECT pg_catalog.pg_extension_config_dump('jobsched.cluster', '');
 SELECT pg_catalog.pg_extension_config_dump('jobsched.progress', '');
 
@@ -257,6 +266,9 @@ COMMENT ON TABLE jobsched.unique_keys IS 'unique_key of submit, by owner';
 COMMENT ON TABLE jobsched.workers IS 'one row a start of a worker process';
 COMMENT ON COLUMN jobsched.workers.worker_id IS 'label given by WORKER_ID; several processes may share it';
 COMMENT ON TABLE jobsched.ring IS 'slots of the ring that have been opened; the open one has no closed_at';
+COMMENT ON TABLE jobsched.sweeps IS 'how far the next slot of the ring has been emptied; 16: the kept leaves.  Not in dumps: it begins anew';
+COMMENT ON COLUMN jobsched.sweeps.swept_to IS 'jobs up to this id have been looked at';
+COMMENT ON COLUMN jobsched.sweeps.moved_in IS 'transaction of the last move of rows out of the slot';
 COMMENT ON TABLE jobsched.cluster IS 'the system and database that this data belongs to; any other row makes it a copy; see adopt()';
 COMMENT ON TABLE jobsched.progress IS 'progress that running tasks report; unlogged';
 
@@ -277,6 +289,8 @@ CREATE FUNCTION jobsched._max_losses() RETURNS int LANGUAGE c STABLE PARALLEL SA
 CREATE FUNCTION jobsched._max_payload_bytes() RETURNS int LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'js_max_payload_bytes';
 CREATE FUNCTION jobsched._retry_delay() RETURNS interval LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'js_retry_delay';
 CREATE FUNCTION jobsched._retry_delay_max() RETURNS interval LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'js_retry_delay_max';
+CREATE FUNCTION jobsched._retention() RETURNS interval LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'js_retention_interval';
+CREATE FUNCTION jobsched._retention_failed() RETURNS interval LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'js_retention_failed_interval';
 CREATE FUNCTION jobsched._default_queue() RETURNS text LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'js_default_queue';
 CREATE FUNCTION jobsched._default_time_zone() RETURNS text LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'js_default_time_zone';
 CREATE FUNCTION jobsched.cron_next(expr text, after timestamptz DEFAULT now(), time_zone text DEFAULT NULL) RETURNS timestamptz
@@ -443,8 +457,12 @@ CREATE FUNCTION jobsched._replace(id uuid, name text, payload jsonb, due timesta
 DECLARE
 	job jobsched.jobs;
 BEGIN
-	SELECT j.* INTO job FROM jobsched.jobs j WHERE j.id = id AND j.slot IN (jobsched.slot_of(id), 16) FOR UPDATE;
-	IF NOT FOUND THEN
+	/* Twice: it may have been moved to the kept leaf while its row was waited for. */
+	FOR i IN 1 .. 2 LOOP
+		SELECT j.* INTO job FROM jobsched.jobs j WHERE j.id = id AND j.slot IN (jobsched.slot_of(id), 16) FOR UPDATE;
+		EXIT WHEN FOUND;
+	END LOOP;
+	IF job.id IS NULL THEN
 		RETURN false;
 	END IF;
 	IF job.frequency <> 'once' THEN
@@ -1162,12 +1180,7 @@ DECLARE
 	i int;
 BEGIN
 	/* Locks in the order jobs, schedules, timers, dispatches: promote skips what is locked, claim and finish lock only dispatches. */
-	SELECT j.slot, j.id, j.frequency, j.state, j.owner, j.rerun_at INTO job FROM jobsched.jobs j
-	WHERE j.id = cancel.id AND j.slot IN (jobsched.slot_of(cancel.id), 16) AND (j.owner = jobsched.caller() OR jobsched._manages_all())
-	FOR UPDATE;
-	IF NOT FOUND THEN
-		PERFORM jobsched._unknown_job(cancel.id);
-	END IF;
+	SELECT j.slot, j.id, j.frequency, j.state, j.owner, j.rerun_at INTO job FROM jobsched._lock_job(cancel.id) j;
 	PERFORM FROM jobsched.schedules s WHERE s.job_id = cancel.id FOR UPDATE;
 
 	/* guard: D_CANCEL_BY_JOB_STATE: `cancelled` is said only for runs that these statements ended */
@@ -1277,13 +1290,17 @@ CREATE FUNCTION jobsched._lock_job(id uuid) RETURNS jobsched.jobs LANGUAGE plpgs
 DECLARE
 	job jobsched.jobs;
 BEGIN
-	SELECT j.* INTO job FROM jobsched.jobs j
-	WHERE j.id = _lock_job.id AND j.slot IN (jobsched.slot_of(_lock_job.id), 16) AND (j.owner = jobsched.caller() OR jobsched._manages_all())
-	FOR UPDATE;
-	IF NOT FOUND THEN
-		PERFORM jobsched._unknown_job(_lock_job.id);
-	END IF;
-	RETURN job;
+	/* Twice: it may have been moved to the kept leaf while its row was waited for. */
+	FOR i IN 1 .. 2 LOOP
+		SELECT j.* INTO job FROM jobsched.jobs j
+		WHERE j.id = _lock_job.id AND j.slot IN (jobsched.slot_of(_lock_job.id), 16) AND (j.owner = jobsched.caller() OR jobsched._manages_all())
+		FOR UPDATE;
+		IF FOUND THEN
+			RETURN job;
+		END IF;
+	END LOOP;
+	PERFORM jobsched._unknown_job(_lock_job.id);
+	RETURN NULL;
 END $$;
 
 CREATE FUNCTION jobsched._conflict(message text, hint text) RETURNS void LANGUAGE plpgsql AS $$
@@ -1854,6 +1871,277 @@ COMMENT ON FUNCTION jobsched.rest_submit_many(text[]) IS
 COMMENT ON FUNCTION jobsched.rest_cancel(uuid) IS 'DELETE /jobs/{id}: cancels and returns the job';
 COMMENT ON FUNCTION jobsched.health() IS 'readiness: scheduler ("running" or why not), broker ("connected" or why not), adopted, live workers';
 
+/* -------------------------------------------------------------- retention */
+
+/*
+ * The ring turns when its open slot is a fourteenth of jobsched.retention old, into a slot that has been emptied before:
+ * what is in it was closed a whole retention ago.  _retain() is one small step of that, a transaction of its own; the
+ * scheduler calls it again and again.  For each slot, in order:
+ *
+ *   sweep   chunks of jobs in the order of their ids: those that live move to the kept leaf, the keys of the others go
+ *   keep    executions that are kept longer move too
+ *   empty   one short transaction locks both leaves, looks whether anything has come back to life, and truncates them
+ *
+ * After that the kept leaves are swept, row by row deleted.  A transaction that began before the last move might look for
+ * a job where it was and find the leaf already empty: until all such have ended nothing is truncated.
+ *
+ * A job lives while it has a timer or is in a dispatch, while its last execution is kept, and a cron job until it is
+ * cancelled.  All functions that change a job lock its row first, so a dead one comes back only with a timer.
+ */
+CREATE FUNCTION jobsched._kept_since(at timestamptz, status text) RETURNS timestamptz LANGUAGE sql STABLE AS
+	$$ SELECT at - CASE WHEN status = 'failed' THEN greatest(jobsched._retention(), jobsched._retention_failed()) ELSE jobsched._retention() END $$;
+
+/* Jobs with ids in lo..hi that live; some may be in another slot. */
+CREATE FUNCTION jobsched._living(lo uuid, hi uuid, at timestamptz) RETURNS SETOF uuid LANGUAGE sql STABLE ROWS 1000 AS $$
+	SELECT t.job_id FROM jobsched.timers t WHERE t.job_id BETWEEN lo AND hi
+	UNION
+	SELECT u.job_id FROM jobsched.dispatches d, unnest(d.job_ids) AS u (job_id) WHERE u.job_id BETWEEN lo AND hi
+	UNION
+	SELECT e.job_id FROM jobsched.job_executions e
+	WHERE e.job_id BETWEEN lo AND hi AND e.finished_at > CASE e.status WHEN 'failed' THEN jobsched._kept_since(at, 'failed') ELSE jobsched._kept_since(at, 'succeeded') END
+$$;
+
+/* One chunk of jobs of a leaf; returns the last id of the chunk, null when there is none. */
+CREATE FUNCTION jobsched._sweep_jobs(leaf smallint, after uuid, at timestamptz, most int, OUT upto uuid, OUT moved int) LANGUAGE plpgsql AS $$
+#variable_conflict use_variable
+DECLARE
+	lo uuid;
+	living uuid[];
+	doomed uuid[];
+	locked uuid[];
+BEGIN
+	SELECT (array_agg(c.id ORDER BY c.id))[1], (array_agg(c.id ORDER BY c.id DESC))[1] INTO lo, upto
+	FROM (SELECT j.id FROM jobsched.jobs j WHERE j.slot = leaf AND j.id > coalesce(after, '00000000-0000-0000-0000-000000000000') ORDER BY j.id LIMIT most) c;
+	moved := 0;
+	IF upto IS NULL THEN
+		RETURN;
+	END IF;
+	living := ARRAY(SELECT l FROM jobsched._living(lo, upto, at) l);
+	IF leaf < 16 THEN
+		/* Whoever has locked a row keeps the slot from being emptied: it is seen again when the leaf is locked. */
+		locked := ARRAY(SELECT j.id FROM jobsched.jobs j WHERE j.slot = leaf AND j.id = ANY (living) ORDER BY j.id FOR UPDATE);
+		IF locked <> '{}' THEN
+			WITH gone AS (DELETE FROM jobsched.jobs j WHERE j.slot = leaf AND j.id = ANY (locked) RETURNING j.*)
+			INSERT INTO jobsched.jobs (slot, id, priority, max_retries, queue, created_at, name, frequency, state, owner, payload, timeout, retry_delay, retry_delay_max,
+				backoff, expires_at, unique_key, rerun_at, state_by, state_at)
+			SELECT 16, g.id, g.priority, g.max_retries, g.queue, g.created_at, g.name, g.frequency, g.state, g.owner, g.payload, g.timeout, g.retry_delay, g.retry_delay_max,
+				g.backoff, g.expires_at, g.unique_key, g.rerun_at, g.state_by, g.state_at
+			FROM gone g;
+			GET DIAGNOSTICS moved = ROW_COUNT;
+		END IF;
+		/* guard: the keys of the dead, who stay where they are until the leaf is truncated */
+		DELETE FROM jobsched.unique_keys k USING jobsched.jobs j
+		WHERE j.slot = leaf AND j.id BETWEEN lo AND upto AND j.unique_key IS NOT NULL AND j.id <> ALL (living)
+			AND k.owner = j.owner AND k.key = j.unique_key AND k.job_id = j.id;
+		RETURN;
+	END IF;
+	doomed := ARRAY(SELECT j.id FROM jobsched.jobs j
+		WHERE j.slot = 16 AND j.id BETWEEN lo AND upto AND j.id <> ALL (living)
+			AND (j.frequency = 'once' OR j.state = 'cancelled' AND j.state_at < jobsched._kept_since(at, 'cancelled'))
+		ORDER BY j.id FOR UPDATE SKIP LOCKED);
+	/* Looked at again, now that they are locked. */
+	doomed := ARRAY(SELECT d FROM unnest(doomed) d WHERE d NOT IN (SELECT l FROM jobsched._living(lo, upto, at) l));
+	DELETE FROM jobsched.unique_keys k USING jobsched.jobs j
+	WHERE j.slot = 16 AND j.id = ANY (doomed) AND j.unique_key IS NOT NULL AND k.owner = j.owner AND k.key = j.unique_key AND k.job_id = j.id;
+	DELETE FROM jobsched.schedules s WHERE s.job_id = ANY (doomed);
+	DELETE FROM jobsched.progress p WHERE p.job_id = ANY (doomed);
+	DELETE FROM jobsched.jobs j WHERE j.slot = 16 AND j.id = ANY (doomed);
+	GET DIAGNOSTICS moved = ROW_COUNT;
+END $$;
+
+/* Executions of a leaf that are kept longer than the leaf; returns how many have moved. */
+CREATE FUNCTION jobsched._keep_executions(leaf smallint, at timestamptz, most int) RETURNS int LANGUAGE plpgsql AS $$
+#variable_conflict use_variable
+DECLARE
+	failed_since timestamptz := jobsched._kept_since(at, 'failed');
+	since timestamptz := jobsched._kept_since(at, 'succeeded');
+	old boolean := coalesce((SELECT r.closed_at < since - interval '1 hour' FROM jobsched.ring r WHERE r.slot = leaf), false);
+	ids uuid[];
+	moved int;
+BEGIN
+	ids := ARRAY(SELECT e.job_id FROM jobsched.job_executions e WHERE e.slot = leaf AND e.final AND e.status = 'failed' AND e.finished_at > failed_since LIMIT most);
+	IF ids = '{}' AND NOT old THEN
+		/* The retention has grown since, or the slot was closed early. */
+		ids := ARRAY(SELECT e.job_id FROM jobsched.job_executions e WHERE e.slot = leaf AND e.finished_at > since LIMIT most);
+	END IF;
+	IF ids = '{}' THEN
+		RETURN 0;
+	END IF;
+	WITH gone AS (DELETE FROM jobsched.job_executions e WHERE e.slot = leaf AND e.job_id = ANY (ids) RETURNING e.*)
+	INSERT INTO jobsched.job_executions (slot, attempt, final, job_id, worker_id, run_at, queued_at, started_at, finished_at, status, reason, error, result_payload, artifacts)
+	SELECT 16, g.attempt, g.final, g.job_id, g.worker_id, g.run_at, g.queued_at, g.started_at, g.finished_at, g.status, g.reason, g.error, g.result_payload, g.artifacts
+	FROM gone g;
+	GET DIAGNOSTICS moved = ROW_COUNT;
+	RETURN moved;
+END $$;
+
+/* Truncates both leaves of a slot, or says what is in the way. */
+CREATE FUNCTION jobsched._empty_slot(leaf smallint, moved_in xid8) RETURNS text LANGUAGE plpgsql AS $$
+#variable_conflict use_variable
+DECLARE
+	lo uuid;
+	hi uuid;
+BEGIN
+	IF pg_relation_size(format('jobsched.%I', 'jobs_' || leaf)::regclass) + pg_relation_size(format('jobsched.%I', 'job_executions_' || leaf)::regclass) = 0 THEN
+		RETURN 'emptied';
+	END IF;
+	/* A statement that began before the last move sees the moved rows only where they were. */
+	IF moved_in IS NOT NULL AND EXISTS (SELECT FROM pg_stat_get_activity(NULL) a
+		WHERE a.datid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()) AND a.backend_xmin IS NOT NULL AND a.pid <> pg_backend_pid()
+			AND a.backend_type <> 'autovacuum worker' AND age(a.backend_xmin) > age(moved_in::xid))
+	THEN
+		RETURN 'waits for a snapshot that is older than the last move';
+	END IF;
+	SET LOCAL lock_timeout = '50ms';
+	BEGIN
+		EXECUTE format('LOCK TABLE ONLY jobsched.%I, ONLY jobsched.%I IN ACCESS EXCLUSIVE MODE', 'jobs_' || leaf, 'job_executions_' || leaf);
+	EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+		RETURN 'waits for whoever reads the slot';
+	END;
+	SELECT j.id INTO lo FROM jobsched.jobs j WHERE j.slot = leaf ORDER BY j.id LIMIT 1;
+	SELECT j.id INTO hi FROM jobsched.jobs j WHERE j.slot = leaf ORDER BY j.id DESC LIMIT 1;
+	IF EXISTS (SELECT FROM jobsched.timers t WHERE t.job_id BETWEEN lo AND hi AND jobsched.slot_of(t.job_id) = leaf
+			AND EXISTS (SELECT FROM jobsched.jobs j WHERE j.slot = leaf AND j.id = t.job_id))
+		OR EXISTS (SELECT FROM jobsched.dispatches d, unnest(d.job_ids) AS u (job_id) WHERE u.job_id BETWEEN lo AND hi
+			AND EXISTS (SELECT FROM jobsched.jobs j WHERE j.slot = leaf AND j.id = u.job_id))
+	THEN
+		RETURN 'sweep again';
+	END IF;
+	EXECUTE format('TRUNCATE ONLY jobsched.%I, ONLY jobsched.%I', 'jobs_' || leaf, 'job_executions_' || leaf);
+	RETURN 'emptied';
+END $$;
+
+/* Rows beside the ring that nobody needs any more. */
+CREATE FUNCTION jobsched._sweep_small(at timestamptz, most int) RETURNS int LANGUAGE plpgsql AS $$
+#variable_conflict use_variable
+DECLARE
+	since timestamptz := jobsched._kept_since(at, 'succeeded');
+	n int;
+	total int := 0;
+BEGIN
+	DELETE FROM jobsched.job_executions e WHERE e.slot = 16 AND e.ctid = ANY (ARRAY(SELECT x.ctid FROM jobsched.job_executions x
+		WHERE x.slot = 16 AND x.finished_at <= since AND (x.status <> 'failed' OR x.finished_at <= jobsched._kept_since(at, 'failed')) LIMIT most));
+	GET DIAGNOSTICS n = ROW_COUNT;
+	total := total + n;
+	DELETE FROM jobsched.cron_ticks t WHERE t.ctid = ANY (ARRAY(SELECT x.ctid FROM jobsched.cron_ticks x WHERE x.decided_at <= since LIMIT most));
+	GET DIAGNOSTICS n = ROW_COUNT;
+	total := total + n;
+	DELETE FROM jobsched.workers w WHERE w.ctid = ANY (ARRAY(SELECT x.ctid FROM jobsched.workers x WHERE x.last_seen <= since AND NOT EXISTS (
+		SELECT FROM jobsched.dispatches d WHERE d.worker = x.id) LIMIT most));
+	GET DIAGNOSTICS n = ROW_COUNT;
+	RETURN total + n;
+END $$;
+
+/*
+ * One step.  again: seconds after which the next is wanted.
+ */
+CREATE FUNCTION jobsched._retain(at timestamptz DEFAULT clock_timestamp(), OUT did text, OUT again float8)
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+	most constant int := 5000;
+	span interval := jobsched._retention() / 14;
+	cur record;
+	nxt smallint;
+	sweep jobsched.sweeps;
+	chunk record;
+	word text;
+BEGIN
+	again := 60;
+	SELECT r.slot, r.opened_at INTO cur FROM jobsched.ring r WHERE r.closed_at IS NULL ORDER BY r.opened_at DESC LIMIT 1;
+	IF NOT FOUND THEN
+		IF NOT EXISTS (SELECT FROM jobsched.cluster) THEN
+			did := 'nothing yet';
+			RETURN;
+		END IF;
+		INSERT INTO jobsched.ring AS r (slot, opened_at) VALUES (0, at) ON CONFLICT (slot) DO UPDATE SET opened_at = excluded.opened_at, closed_at = NULL;
+		did := 'opened slot 0';
+		again := 0.1;
+		RETURN;
+	END IF;
+	nxt := (cur.slot + 1) % 16;
+	SELECT s.* INTO sweep FROM jobsched.sweeps s WHERE s.slot = nxt;
+	IF NOT FOUND THEN
+		INSERT INTO jobsched.sweeps (slot, began_at) VALUES (nxt, at) RETURNING * INTO sweep;
+	END IF;
+
+	IF sweep.phase = 'emptied' THEN
+		IF at >= cur.opened_at + span THEN
+			UPDATE jobsched.ring r SET closed_at = at WHERE r.slot = cur.slot;
+			/* By the calendar, so that small delays do not add up. */
+			INSERT INTO jobsched.ring AS r (slot, opened_at) VALUES (nxt, CASE WHEN at < cur.opened_at + 2 * span THEN cur.opened_at + span ELSE at END) ON CONFLICT (slot) DO UPDATE SET opened_at = excluded.opened_at, closed_at = NULL;
+			DELETE FROM jobsched.sweeps s WHERE s.slot IN (nxt, 16);
+			did := format('closed slot %s, opened slot %s', cur.slot, nxt);
+			again := 0.1;
+			RETURN;
+		END IF;
+		again := least(again, extract(epoch FROM cur.opened_at + span - at));
+		nxt := 16;
+		SELECT s.* INTO sweep FROM jobsched.sweeps s WHERE s.slot = 16;
+		IF NOT FOUND THEN
+			INSERT INTO jobsched.sweeps (slot, began_at) VALUES (16, at) RETURNING * INTO sweep;
+		END IF;
+		IF sweep.phase = 'emptied' THEN
+			/* The kept leaves are swept once an hour, and after each turn. */
+			IF at < sweep.began_at + interval '1 hour' THEN
+				did := 'nothing to do';
+				again := least(again, extract(epoch FROM sweep.began_at + interval '1 hour' - at));
+				RETURN;
+			END IF;
+			UPDATE jobsched.sweeps s SET began_at = at, phase = 'sweep', swept_to = NULL WHERE s.slot = 16;
+			sweep.phase := 'sweep';
+			sweep.swept_to := NULL;
+		END IF;
+	END IF;
+
+	again := 0.1;
+	CASE sweep.phase
+	WHEN 'sweep' THEN
+		SELECT * INTO chunk FROM jobsched._sweep_jobs(nxt, sweep.swept_to, at, most);
+		UPDATE jobsched.sweeps s SET swept_to = coalesce(chunk.upto, s.swept_to), phase = CASE WHEN chunk.upto IS NULL THEN 'keep' ELSE 'sweep' END,
+			moved_in = CASE WHEN chunk.moved > 0 THEN pg_current_xact_id() ELSE s.moved_in END
+		WHERE s.slot = nxt;
+		did := CASE WHEN nxt < 16 THEN format('slot %s: %s jobs moved', nxt, chunk.moved) ELSE format('kept: %s jobs deleted', chunk.moved) END;
+	WHEN 'keep' THEN
+		IF nxt = 16 THEN
+			chunk := ROW (jobsched._sweep_small(at, most));
+			did := format('kept: %s rows deleted', chunk.f1);
+		ELSE
+			chunk := ROW (jobsched._keep_executions(nxt, at, most));
+			did := format('slot %s: %s executions moved', nxt, chunk.f1);
+		END IF;
+		UPDATE jobsched.sweeps s SET phase = CASE WHEN chunk.f1 > 0 THEN 'keep' WHEN nxt = 16 THEN 'emptied' ELSE 'empty' END,
+			moved_in = CASE WHEN chunk.f1 > 0 THEN pg_current_xact_id() ELSE s.moved_in END
+		WHERE s.slot = nxt;
+	ELSE
+		word := jobsched._empty_slot(nxt, sweep.moved_in);
+		did := format('slot %s: %s', nxt, word);
+		again := CASE WHEN word IN ('emptied', 'sweep again') THEN 0.1 ELSE 1 END;
+		UPDATE jobsched.sweeps s SET phase = CASE word WHEN 'emptied' THEN 'emptied' WHEN 'sweep again' THEN 'sweep' ELSE s.phase END,
+			swept_to = CASE word WHEN 'sweep again' THEN NULL ELSE s.swept_to END
+		WHERE s.slot = nxt;
+	END CASE;
+END $$;
+
+/* What a person looks at when the disk fills. */
+CREATE FUNCTION jobsched.stats(OUT name text, OUT live_rows bigint, OUT dead_rows bigint, OUT table_bytes bigint, OUT index_bytes bigint, OUT last_vacuum timestamptz, OUT note text)
+	RETURNS SETOF record LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+	SELECT c.relname::text, pg_stat_get_live_tuples(c.oid), pg_stat_get_dead_tuples(c.oid), pg_table_size(c.oid), pg_indexes_size(c.oid),
+		greatest(pg_stat_get_last_vacuum_time(c.oid), pg_stat_get_last_autovacuum_time(c.oid)),
+		CASE WHEN c.relname IN ('jobs_kept', 'job_executions_kept') THEN 'cron jobs, and what outlives its slot'
+			WHEN r.slot IS NOT NULL AND r.closed_at IS NULL THEN 'open since ' || jobsched._iso(r.opened_at)
+			WHEN r.slot IS NOT NULL THEN 'closed ' || jobsched._iso(r.closed_at) END
+	FROM pg_class c LEFT JOIN jobsched.ring r ON r.slot::text = substring(c.relname FROM '^(?:jobs|job_executions)_(\d+)$')
+	WHERE c.relnamespace = (SELECT n.oid FROM pg_namespace n WHERE n.nspname = 'jobsched') AND c.relkind = 'r'
+	UNION ALL
+	SELECT 'oldest snapshot', NULL, NULL, NULL, NULL, NULL, coalesce((SELECT format('%s s old, process %s of %s (%s): rows that died since cannot be removed',
+		extract(epoch FROM clock_timestamp() - a.xact_start)::int, a.pid, coalesce(u.rolname, '?'), coalesce(nullif(a.application_name, ''), 'no application_name'))
+		FROM pg_stat_get_activity(NULL) a LEFT JOIN pg_roles u ON u.oid = a.usesysid
+		WHERE a.backend_xmin IS NOT NULL AND a.pid <> pg_backend_pid() ORDER BY age(a.backend_xmin) DESC LIMIT 1), 'none')
+	ORDER BY 1
+$$;
+COMMENT ON FUNCTION jobsched.stats() IS 'size, rows and dead rows of each table of jobsched, the state of the ring''s slots, and the oldest snapshot of the server';
+
 /* ------------------------------------------------------------------ adopt */
 
 CREATE FUNCTION jobsched.adopt() RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -1893,6 +2181,7 @@ GRANT EXECUTE ON FUNCTION jobsched.rest_get(uuid), jobsched.health(), jobsched.c
 	TO jobsched_submitter, jobsched_viewer, jobsched_worker;
 GRANT SELECT ON jobsched.job_status, jobsched.runs TO jobsched_submitter, jobsched_viewer;
 GRANT SELECT ON jobsched.workers, jobsched.queues, jobsched.cron_ticks TO jobsched_viewer;
+GRANT EXECUTE ON FUNCTION jobsched.stats() TO jobsched_viewer;
 GRANT EXECUTE ON FUNCTION jobsched.scheduler_status(), jobsched.worker_lease() TO jobsched_viewer;
 GRANT EXECUTE ON FUNCTION jobsched.register_worker(text, text[], int, jsonb), jobsched.claim(uuid, uuid, uuid[]), jobsched.release(uuid, uuid[], uuid[], smallint[]),
 	jobsched.finish(uuid, uuid[], uuid[], smallint[], uuid[], timestamptz[], smallint[], text[], text[], text[], jsonb[], jsonb[], bigint[], bigint[], bigint[]),
@@ -1904,7 +2193,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON jobsched.timers, jobsched.dispatches TO 
 GRANT SELECT, UPDATE ON jobsched.schedules TO jobsched_scheduler;
 GRANT SELECT, INSERT, UPDATE ON jobsched.cron_ticks TO jobsched_scheduler;
 GRANT SELECT ON jobsched.queues, jobsched.workers, jobsched.cluster, jobsched.ring, jobsched.jobs TO jobsched_scheduler;
-GRANT EXECUTE ON FUNCTION jobsched._rescue(smallint, smallint), jobsched._supersede(uuid[], timestamptz[]), jobsched._adopted(), jobsched._task_hash(text), jobsched.worker_lease(),
+GRANT EXECUTE ON FUNCTION jobsched._retain(timestamptz), jobsched._rescue(smallint, smallint), jobsched._supersede(uuid[], timestamptz[]), jobsched._adopted(), jobsched._task_hash(text), jobsched.worker_lease(),
 	jobsched.cron_next(text, timestamptz, text), jobsched.segment_of(uuid), jobsched._jitter(uuid, interval) TO jobsched_scheduler;
 
 DO $$

@@ -24,6 +24,8 @@ JS_FUNCTION(js_max_losses);
 JS_FUNCTION(js_max_payload_bytes);
 JS_FUNCTION(js_retry_delay);
 JS_FUNCTION(js_retry_delay_max);
+JS_FUNCTION(js_retention_interval);
+JS_FUNCTION(js_retention_failed_interval);
 JS_FUNCTION(js_default_queue);
 JS_FUNCTION(js_default_time_zone);
 
@@ -167,6 +169,27 @@ Datum
 js_retry_delay_max(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_INTERVAL_P(interval_from_ms(js_retry_delay_max_ms));
+}
+
+static Interval *
+interval_from_s(int s)
+{
+	Interval   *interval = palloc0(sizeof(Interval));
+
+	interval->time = s * USECS_PER_SEC;
+	return interval;
+}
+
+Datum
+js_retention_interval(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INTERVAL_P(interval_from_s(js_retention));
+}
+
+Datum
+js_retention_failed_interval(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INTERVAL_P(interval_from_s(js_retention_failed));
 }
 
 Datum

@@ -242,9 +242,9 @@ guc_define(void)
 	define_int("jobsched.retry_delay_max", "Longest delay before a retry.", NULL,
 			   &js_retry_delay_max_ms, 0, INT_MAX, GUC_UNIT_MS);
 	define_int("jobsched.retention", "How long ended jobs and executions are kept.", NULL,
-			   &js_retention, 60, INT_MAX, GUC_UNIT_S);
+			   &js_retention, 10, INT_MAX, GUC_UNIT_S);
 	define_int("jobsched.retention_failed", "How long failed jobs and their executions are kept.", NULL,
-			   &js_retention_failed, 60, INT_MAX, GUC_UNIT_S);
+			   &js_retention_failed, 10, INT_MAX, GUC_UNIT_S);
 	define_string("jobsched.time_zone", "Time zone of cron expressions that name none.", NULL,
 				  &js_time_zone, "UTC", 0, check_time_zone);
 	define_int("jobsched.max_payload_bytes", "Largest payload of a job.", NULL,

@@ -24,6 +24,7 @@
 #include "mend.h"
 #include "permit.h"
 #include "promote.h"
+#include "retain.h"
 #include "txn.h"
 #include "urgent.h"
 #include "waiter.h"
@@ -44,6 +45,7 @@ typedef struct Turn
 	TimestampTz housekeeping_at;
 	TimestampTz sweep_at;		/* unbounded probe */
 	Mend		mend;
+	TimestampTz retain_at;
 	TimestampTz error_until;	/* after an ERROR: rest */
 	TimestampTz error_wait;
 	TimestampTz sleep_until;	/* of the last sleep; DT_NOEND: it did not sleep */
@@ -59,6 +61,7 @@ forget(Scheduler *s, Turn *turn)
 	turn->housekeeping_at = DT_NOBEGIN;
 	turn->sweep_at = DT_NOBEGIN;
 	turn->mend.at = DT_NOBEGIN;
+	turn->retain_at = DT_NOBEGIN;
 }
 
 /* ------------------------------------------------------------------ a turn */
@@ -157,6 +160,8 @@ work(Scheduler *s, Turn *turn)
 		goto gone;
 	if (now >= turn->sweep_at ? !sweep(s, turn) : !find_heads(s))
 		goto gone;
+	if (now >= turn->retain_at)
+		retain_run(s, &turn->retain_at);
 
 	/* Room that was made before the flag is set wakes nobody: look again. */
 	now = GetCurrentTimestamp();
@@ -164,6 +169,7 @@ work(Scheduler *s, Turn *turn)
 	wakeup_set_due_left(s->slot, due_left);
 	next = promote_next(s, now, &due_left_again);
 	meet(&turn->housekeeping_at, &turn->sweep_at);
+	next = Min(next, turn->retain_at);
 	return Min(Min(next, turn->mend.at), Min(turn->housekeeping_at, turn->sweep_at));
 
 gone:
@@ -292,7 +298,7 @@ notice_new_clock(Scheduler *s, Turn *turn)
 {
 	if (!mend_clock_was_set(&turn->mend))
 		return;
-	turn->permit.look_at = turn->housekeeping_at = turn->sweep_at = turn->error_until = turn->mend.at = DT_NOBEGIN;
+	turn->permit.look_at = turn->housekeeping_at = turn->sweep_at = turn->error_until = turn->mend.at = turn->retain_at = DT_NOBEGIN;
 	s->rescue_from = GetCurrentTimestamp() + js_worker_lease_ms * JS_USEC_PER_MS;
 	queues_forget(s->queues);
 	ereport(LOG, errmsg("jobsched: the clock was set: looking at all planned times"));
