@@ -174,7 +174,7 @@ tasks_setup(struct worker *w)
 {
 	struct error err;
 
-	crawl_url_setup(&w->settings.allowed);
+	web_setup(&w->settings.allowed, w->settings.crawl_user_agent, getenv("SSL_CERT_FILE"));
 	w->blobs = artifact_store_open(&w->settings, &err);
 	if (!w->blobs)
 		die(&err);

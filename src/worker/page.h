@@ -7,14 +7,22 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define PAGE_TITLE_MAX		300		/* code points */
-#define PAGE_PREVIEW_MAX	500		/* code points */
+#include "excerpt.h"
+
+/* Well-formed UTF-8 in which white space is one blank, cut after EXCERPT_MAX code points. */
+struct page {
+	const char *charset;		/* of the body, a name of the Encoding Standard in small letters */
+	bool has_title;				/* HTML with a <title> */
+	struct excerpt title;
+	struct excerpt preview;		/* the beginning of the visible text */
+};
 
 /*
- * Both are malloc'ed well-formed UTF-8 in which white space is one blank, cut at a code point; bytes that are not
- * UTF-8 are U+FFFD.  title: the text of the first <title>, NULL when there is none or the page is not HTML.  preview:
- * the beginning of the text, without tags, scripts and styles when it is HTML.  Returns 0, or -1 when out of memory.
+ * Fills *page.  content_type: as the server sent it; the encoding is that of a byte order mark, else of this type, else
+ * what an HTML page declares.  cut: the body is not whole.  stop: asked now and then, may be NULL.  Returns 0; -1 when
+ * out of memory, 1 when stop() said so.
  */
-int page_describe(const char *body, size_t size, bool html, char **title, char **preview);
+int page_read(const char *body, size_t size, const char *content_type, bool cut, bool (*stop)(void *arg), void *stop_arg,
+			  struct page *page);
 
 #endif

@@ -10,6 +10,7 @@
 #include "artifact_store.h"
 #include "broker.h"
 #include "config.h"
+#include "robots.h"
 
 #define FIELD(name)	offsetof(struct settings, name)
 
@@ -74,7 +75,9 @@ static const struct config_item items[] = {
 	  .min = 0, .max = 31536000, .offset = FIELD(task_timeout),
 	  .help = "seconds that a task may run when its job has no timeout; 0: no limit" },
 	{ .name = "CRAWL_ALLOW_PRIVATE", .type = CONFIG_TEXT, .def = "", .offset = FIELD(crawl_allow_private),
-	  .help = "private networks that crawl_url may visit, CIDR, separated by commas" },
+	  .help = "private networks that crawl_url and http_request may visit, CIDR, separated by commas" },
+	{ .name = "CRAWL_USER_AGENT", .type = CONFIG_TEXT, .def = "jobsched/1.0", .offset = FIELD(crawl_user_agent),
+	  .help = "what they call themselves; robots.txt knows them by its first word, up to a slash" },
 	{ .name = "LOG_LEVEL", .type = CONFIG_CHOICE, .def = "INFO",
 	  .choices = "DEBUG|INFO|WARNING|ERROR", .offset = FIELD(log_level_name),
 	  .help = "lines of this level and above" },
@@ -98,6 +101,22 @@ check_name(const char *variable, const char *name, size_t max, struct error *err
 	}
 	if (len == 0 || len > max)
 		return error_set(err, "%s=%s: 1..%zu characters are allowed", variable, name, max);
+	return 0;
+}
+
+/* A line of HTTP that begins with what robots.txt may name: letters, "-" and "_", then a slash, a blank or nothing. */
+static int
+check_user_agent(const char *name, struct error *err)
+{
+	size_t token = robots_token_length(name);
+
+	if (token == 0 || !strchr("/ ", name[token]) || strlen(name) > 200)
+		return error_set(err, "CRAWL_USER_AGENT=%.200s: a name such as acme-bot/1.0 (+https://example.com/bot), at most "
+						 "200 bytes, is allowed", name);
+	for (const char *p = name; *p; p++) {
+		if (*p < ' ' || *p > '~')
+			return error_set(err, "CRAWL_USER_AGENT=%s: only printable ASCII is allowed", name);
+	}
 	return 0;
 }
 
@@ -158,6 +177,8 @@ settings_load(struct settings *s, struct error *err)
 	if (address_list_parse(s->crawl_allow_private, &s->allowed, &why) < 0)
 		return error_set(err, "CRAWL_ALLOW_PRIVATE=%s: %s; networks such as 127.0.0.0/8,::1 are allowed",
 						 s->crawl_allow_private, why.msg);
+	if (check_user_agent(s->crawl_user_agent, err) < 0)
+		return -1;
 	rc = broker_url_parse(s->rabbitmq_url, &broker, err);
 	broker_url_free(&broker);
 	if (rc < 0)

@@ -38,6 +38,7 @@ struct settings {
 	char *crawl_allow_private;
 	char *task_path;
 	double task_timeout;		/* seconds; 0: no limit */
+	char *crawl_user_agent;
 
 	/* made of them */
 	char *dsn;					/* for libpq */

@@ -1,10 +1,9 @@
-/* sources: src/worker/utf8.c src/worker/page.c src/worker/pgarray.c */
+/* sources: src/worker/utf8.c src/worker/pgarray.c */
 /*
- * Text of any origin on its way into PostgreSQL: UTF-8, titles and previews of pages, array literals.
+ * Text of any origin on its way into PostgreSQL: UTF-8, array literals.
  */
 #include <stdlib.h>
 
-#include "src/worker/page.h"
 #include "src/worker/pgarray.h"
 #include "src/worker/utf8.h"
 #include "tap.h"
@@ -46,48 +45,6 @@ utf8(void)
 }
 
 static void
-page(const char *body, bool html, const char *want_title, const char *want_preview, const char *what)
-{
-	/* exactly as large as the body: the sanitizer sees a byte too far */
-	size_t size = strlen(body);
-	char *copy = malloc(size ? size : 1), *title, *preview;
-
-	memcpy(copy, body, size);
-	is_int(page_describe(copy, size, html, &title, &preview), 0, "%s", what);
-	is_str(title, want_title, "%s: title", what);
-	is_str(preview, want_preview, "%s: preview", what);
-	free(title);
-	free(preview);
-	free(copy);
-}
-
-static void
-pages(void)
-{
-	char *many = malloc(PAGE_PREVIEW_MAX * 2 + 3), *title, *preview;
-
-	page("<html><TITLE lang=en>\n A  b </Title><body>Hello <b>wor</b>ld</body>", true, "A b", "Hello wor ld", "a small page");
-	page("<script>if (a < b) { '</p>' }</script>x<style>p{}</style>y<!-- > -->z", true, NULL, "x y z", "scripts, styles, comments");
-	page("<a title='a > b'>link</a> 1 < 2", true, NULL, "link 1 < 2", "quoted and lone angle brackets");
-	page("<titlebar>x</titlebar>", true, NULL, "x", "a tag whose name only begins like title");
-	page("<title>no end", true, "no end", "", "a title without end");
-	page("<script>no end", true, NULL, "", "a script without end");
-	page("<!-- no end", true, NULL, "", "a comment without end");
-	page("<", true, NULL, "<", "nothing but a bracket");
-	page("<p", true, NULL, "", "a tag without end");
-	page("", true, NULL, "", "an empty page");
-	page("a <b> c\n\n\td", false, NULL, "a <b> c d", "text is not read as HTML");
-	page("\xE2\x82", false, NULL, BAD BAD, "bytes that are not UTF-8");
-
-	for (int i = 0; i < PAGE_PREVIEW_MAX + 1; i++)
-		memcpy(many + (size_t) i * 2, "\xC3\xA4", 3);
-	is_int(page_describe(many, PAGE_PREVIEW_MAX * 2 + 2, false, &title, &preview), 0, "a long text");
-	is_int(strlen(preview), PAGE_PREVIEW_MAX * 2, "is cut after %d characters, not bytes", PAGE_PREVIEW_MAX);
-	free(preview);
-	free(many);
-}
-
-static void
 arrays(void)
 {
 	struct pgarray a = { 0 };
@@ -117,7 +74,6 @@ int
 main(void)
 {
 	utf8();
-	pages();
 	arrays();
 	return done_testing();
 }

@@ -1,97 +1,91 @@
 /*
- * crawl_url.c: a task that fetches a page.
+ * crawl_url.c: a task that fetches a page, if the page's server lets crawlers do so.
  *
- * Payload {"url": "https://..."} or the URL as a string.  Result {"url", "final_url", "status", "title", "preview",
- * "bytes", "content_type", "truncated"}; the body as it came (decompressed) is the artifact `body`.
+ * Payload {"url": "https://..."} or the URL as a string; docs/web_tasks.md describes the result.  The body as it came
+ * (decompressed, not converted) is the artifact `body`.
  */
 #include <stdlib.h>
-#include <string.h>
 
-#include "../fetch.h"
 #include "../page.h"
+#include "../robots_cache.h"
+#include "../url.h"
 #include "tasks.h"
+#include "web.h"
 
-#define URL_MAX		8192		/* bytes */
-
-static const struct address_list *allowed_addresses;
-
-void
-crawl_url_setup(const struct address_list *allowed)
+/* Each URL of a chain of redirects is asked about. */
+static enum fetch_end
+ask_robots(void *arg, const char *url, struct fetch_answer *answer, struct error *err)
 {
-	allowed_addresses = allowed;
-}
-
-static bool
-should_stop(void *arg)
-{
-	return task_cancelled(arg);
-}
-
-/* A response that is no success: tried again when the server may do better later. */
-static int
-fail_with_status(struct task_context *task, const struct fetch *page)
-{
-	if (page->status == 429 || page->status >= 500) {
-		if (page->retry_after > 0)
-			return task_fail_after(task, (double) page->retry_after, "%s answered %ld and asks to wait %ld s",
-								   page->final_url, page->status, page->retry_after);
-		return task_fail(task, "%s answered %ld", page->final_url, page->status);
-	}
-	return task_fail_for_good(task, "http_status", "%s answered %ld", page->final_url, page->status);
+	return robots_ask(arg, web_policy()->user_agent, url, answer, err);
 }
 
 static int
-report(struct task_context *task, const char *url, const struct fetch *page)
+report(struct task_context *task, const char *url, const struct fetch_answer *answer)
 {
-	char *title = NULL, *preview = NULL;
+	const char *body = answer->body ? answer->body : "";
+	char sha256[65];
+	struct page page;
 	json_t *result;
+	int rc = page_read(body, answer->size, answer->content_type, answer->cut, web_stop, task, &page);
 
-	if (task_artifact(task, "body", page->content_type, page->body ? page->body : "", page->size) < 0)
-		return task_fail(task, "%s", task_artifact_error(task));
-	if (page_describe(page->body ? page->body : "", page->size, fetch_is_html(page->content_type), &title, &preview)
-		< 0)
+	if (rc > 0)
+		return task_stopped(task);
+	if (rc < 0 || web_sha256(answer, sha256) < 0)
 		return task_fail(task, "out of memory");
-	result = json_pack("{s:s, s:s, s:i, s:s?, s:s, s:I, s:s, s:b}", "url", url, "final_url", page->final_url,
-					   "status", (int) page->status, "title", title, "preview", preview, "bytes",
-					   (json_int_t) page->size, "content_type", page->content_type, "truncated", page->cut ? 1 : 0);
-	free(title);
-	free(preview);
-	if (!result)
-		return task_fail(task, "the result cannot be written as JSON");
-	return task_succeed(task, result);
+	if (task_artifact(task, "body", answer->content_type, body, answer->size) < 0)
+		return task_fail(task, "%s", task_artifact_error(task));
+	result = json_pack("{s:s, s:s, s:i, s:s?, s:s, s:s, s:s, s:I, s:s, s:b, s:i, s:o}", "url", url, "final_url",
+					   answer->final_url, "status", (int) answer->status, "title",
+					   page.has_title ? page.title.text : NULL, "preview", page.preview.text, "content_type",
+					   answer->content_type, "charset", page.charset, "bytes", (json_int_t) answer->size, "sha256",
+					   sha256, "truncated", answer->cut ? 1 : 0, "redirects", answer->redirects, "timing",
+					   web_timing(answer));
+	return result ? task_succeed(task, result) : task_fail(task, "out of memory");
+}
+
+static int
+crawl(struct task_context *task, const char *url)
+{
+	struct error err = { "" };
+	struct fetch *f = web_open(task, FETCH_TIMEOUT, &err);
+	struct fetch_request request = {
+		.url = url, .body_max = FETCH_BODY_MAX, .redirects_max = FETCH_REDIRECTS_MAX, .readable = true,
+		.visit = ask_robots, .visit_arg = f
+	};
+	struct fetch_answer answer;
+	enum fetch_end end;
+	int rc;
+
+	if (!f)
+		return task_fail(task, "%s", err.msg);
+	end = fetch_run(f, &request, &answer, &err);
+	if (end != FETCH_DONE)
+		rc = web_fail(task, end, &answer, &err);
+	else if (answer.status >= 200 && answer.status < 300)
+		rc = report(task, url, &answer);
+	else
+		rc = web_fail_status(task, &answer, "");
+	fetch_answer_free(&answer);
+	fetch_close(f);
+	return rc;
 }
 
 static int
 crawl_url(struct task_context *task, const json_t *payload)
 {
-	const char *url = json_string_value(json_is_object(payload) ? json_object_get(payload, "url") : payload);
-	struct fetch page = {
-		.allowed = allowed_addresses, .stop = should_stop, .stop_arg = task, .seconds = task_time_left(task)
-	};
+	const char *given = json_string_value(json_is_object(payload) ? json_object_get(payload, "url") : payload);
 	struct error err = { "" };
-	int rc = -1;
+	char *url;
+	int rc;
 
-	if (!url)
+	if (!given)
 		return task_fail_for_good(task, "bad_payload",
 								  "payload.url: a URL is needed (or the payload is the URL as a string)");
-	if (strlen(url) > URL_MAX)
-		return task_fail_for_good(task, "bad_payload", "payload.url: longer than %d bytes", URL_MAX);
-
-	switch (fetch_get(&page, url, &err)) {
-	case FETCH_DONE:
-		rc = page.status >= 200 && page.status < 300 ? report(task, url, &page) : fail_with_status(task, &page);
-		break;
-	case FETCH_FAILED:
-		rc = task_fail(task, "%s", err.msg);
-		break;
-	case FETCH_REFUSED:
-		rc = task_fail_for_good(task, page.reason, "%s", err.msg);
-		break;
-	case FETCH_STOPPED:
-		rc = task_stopped(task);
-		break;
-	}
-	fetch_free(&page);
+	url = url_canonicalize(given, &err);
+	if (!url)
+		return task_fail_for_good(task, "bad_url", "payload.url: %s", err.msg);
+	rc = crawl(task, url);
+	free(url);
 	return rc;
 }
 

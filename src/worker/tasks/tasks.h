@@ -9,7 +9,10 @@
 #include "../address.h"
 #include "../jobsched_task.h"
 
-/* Private addresses that crawl_url may visit; kept, not copied.  Called once before tasks run. */
-void crawl_url_setup(const struct address_list *allowed);
+/*
+ * For crawl_url and http_request: private addresses that they may visit, the name they give themselves, certificates of
+ * authorities (NULL: the system's).  Kept, not copied.  Called once, before threads and tasks.
+ */
+void web_setup(const struct address_list *allowed, const char *user_agent, const char *ca_file);
 
 #endif
