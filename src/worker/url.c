@@ -286,6 +286,20 @@ out:
 	return normal;
 }
 
+/* Names the URL, but not what stands before an "@" in it: that may be a password. */
+static void
+complain(const char *text, const struct error *why, struct error *err)
+{
+	const char *slashes = strstr(text, "//");
+	const char *host = slashes ? slashes + 2 : text;
+	const char *at = memrchr(host, '@', strcspn(host, "/?#"));
+
+	if (at)
+		error_set(err, "URL %.*s***%.200s: %s", (int) (host - text < 20 ? host - text : 20), text, at, why->msg);
+	else
+		error_set(err, "URL %.200s: %s", text, why->msg);
+}
+
 char *
 url_normalize(const char *text, const char *base, struct error *err)
 {
@@ -312,7 +326,7 @@ url_normalize(const char *text, const char *base, struct error *err)
 	if (!trimmed || !u)
 		error_set(err, "out of memory");
 	else if (!(normal = normalize(u, trimmed, base, &why)))
-		error_set(err, "URL %.200s: %s", trimmed, why.msg);
+		complain(trimmed, &why, err);
 	free(trimmed);
 	curl_url_cleanup(u);
 	return normal;

@@ -38,7 +38,7 @@ report(struct task_context *task, const char *url, const struct fetch_answer *an
 					   answer->final_url, "status", (int) answer->status, "title",
 					   page.has_title ? page.title.text : NULL, "preview", page.preview.text, "content_type",
 					   answer->content_type, "charset", page.charset, "bytes", (json_int_t) answer->size, "sha256",
-					   sha256, "truncated", answer->cut ? 1 : 0, "redirects", answer->redirects, "timing",
+					   sha256, "truncated", answer->cut ? 1 : 0, "redirects", answer->redirects, "timing_us",
 					   web_timing(answer));
 	return result ? task_succeed(task, result) : task_fail(task, "out of memory");
 }

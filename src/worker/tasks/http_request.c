@@ -65,7 +65,7 @@ report(struct task_context *task, const struct http_options *options, const stru
 	result = json_pack("{s:s, s:s, s:i, s:O, s:s, s:o, s:I, s:s, s:b, s:i, s:o}", "url", options->url, "final_url",
 					   answer->final_url, "status", (int) answer->status, "headers", answer->headers, "content_type",
 					   answer->content_type, "body", body, "bytes", (json_int_t) answer->size, "sha256", sha256,
-					   "truncated", cut ? 1 : 0, "redirects", answer->redirects, "timing", web_timing(answer));
+					   "truncated", cut ? 1 : 0, "redirects", answer->redirects, "timing_us", web_timing(answer));
 	return result ? task_succeed(task, result) : task_fail(task, "out of memory");
 }
 

@@ -3,7 +3,6 @@
  */
 #include "web.h"
 
-#include <math.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
@@ -39,7 +38,8 @@ web_open(struct task_context *task, double seconds, struct error *err)
 {
 	double left = task_time_left(task);
 
-	return fetch_open(&policy, left >= 0 && left < seconds ? left : seconds, web_stop, task, err);
+	/* When the run's time is up web_stop says so, which names the reason; this is in case it is not asked. */
+	return fetch_open(&policy, left >= 0 && left < seconds ? left + 1 : seconds, web_stop, task, err);
 }
 
 int
@@ -73,11 +73,10 @@ web_fail_status(struct task_context *task, const struct fetch_answer *answer, co
 	return task_fail(task, "%s answered %ld%s%s", answer->final_url, answer->status, colon, excerpt);
 }
 
-/* Seconds to the microsecond, without the digits that a binary fraction adds. */
-static json_t *
-seconds(double s)
+static json_int_t
+microseconds(double seconds)
 {
-	return json_real(round(s * 1e6) / 1e6);
+	return (json_int_t) (seconds * 1e6 + 0.5);
 }
 
 json_t *
@@ -85,8 +84,8 @@ web_timing(const struct fetch_answer *answer)
 {
 	const struct fetch_timing *t = &answer->timing;
 
-	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "dns", seconds(t->dns), "connect", seconds(t->connect), "tls",
-					 seconds(t->tls), "first_byte", seconds(t->first_byte), "total", seconds(t->total));
+	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "dns", microseconds(t->dns), "connect", microseconds(t->connect), "tls",
+					 microseconds(t->tls), "first_byte", microseconds(t->first_byte), "total", microseconds(t->total));
 }
 
 int

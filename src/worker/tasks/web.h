@@ -25,7 +25,7 @@ int web_fail(struct task_context *task, enum fetch_end end, const struct fetch_a
  */
 int web_fail_status(struct task_context *task, const struct fetch_answer *answer, const char *excerpt);
 
-/* {"dns": seconds, "connect", "tls", "first_byte", "total"} */
+/* {"dns", "connect", "tls", "first_byte", "total"}, in microseconds: timing_us of the results */
 json_t *web_timing(const struct fetch_answer *answer);
 
 /* The SHA-256 of the answer's body in hexadecimal digits; returns 0, or -1 when it cannot be computed. */
