@@ -40,6 +40,9 @@ static const struct address_range private6[] = {
 	{ AF_INET6, 20, { 0x3f, 0xff } },				/* documentation */
 };
 
+/* ISATAP (RFC 5214): the last four bytes of an address with one of these in bytes 8..11 are IPv4. */
+static const unsigned char isatap[][4] = { { 0x00, 0x00, 0x5e, 0xfe }, { 0x02, 0x00, 0x5e, 0xfe } };
+
 #define COUNT(array)	(sizeof(array) / sizeof((array)[0]))
 
 static bool
@@ -75,6 +78,10 @@ address_is_public(const struct sockaddr *sa)
 	if (sa->sa_family == AF_INET6) {
 		if (!in_range(bytes, &global6))
 			return false;
+		for (size_t i = 0; i < COUNT(isatap); i++) {
+			if (memcmp(bytes + 8, isatap[i], sizeof(isatap[i])) == 0)
+				return false;
+		}
 		ranges = private6;
 		n = COUNT(private6);
 	}

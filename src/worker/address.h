@@ -2,7 +2,7 @@
  * address.h: which IP addresses a task may visit on a user's behalf.
  *
  * Public means: globally reachable by the IANA special-purpose registries (RFC 6890 and its updates).  Everything
- * that hides an IPv4 address in an IPv6 one (mapped, compatible, 6to4, NAT64, Teredo) is not public, since it may
+ * that hides an IPv4 address in an IPv6 one (mapped, compatible, 6to4, NAT64, Teredo, ISATAP) is not public, since it may
  * lead inside.
  */
 #ifndef JOBSCHED_WORKER_ADDRESS_H

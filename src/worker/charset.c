@@ -12,8 +12,8 @@
 #include "charset_labels.h"
 #include "utf8.h"
 
-#define REPLACEMENT		"\xEF\xBF\xBD"
-#define GROWTH_MAX		4		/* UTF-8 bytes that one byte of any of the encodings can become */
+#define REPLACEMENT "\xEF\xBF\xBD"
+#define GROWTH_MAX 4 /* UTF-8 bytes that one byte of any of the encodings can become */
 
 const char *
 charset_find(const char *label, size_t len)

@@ -31,13 +31,13 @@ content_type_is_html(const char *type)
 bool
 content_type_is_readable(const char *type)
 {
-	return strncasecmp(type, "text/", 5) == 0 || content_type_is_html(type) || is(type, "application/json")
-		   || ends(type, "+json");
+	return strncasecmp(type, "text/", 5) == 0 || content_type_is_html(type) || is(type, "application/json") ||
+	        ends(type, "+json");
 }
 
 bool
 content_type_is_text(const char *type)
 {
-	return content_type_is_readable(type) || ends(type, "/xml") || ends(type, "+xml")
-		   || is(type, "application/x-www-form-urlencoded");
+	return content_type_is_readable(type) || ends(type, "/xml") || ends(type, "+xml") ||
+	        is(type, "application/x-www-form-urlencoded");
 }

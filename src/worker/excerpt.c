@@ -18,8 +18,7 @@ space_length(const unsigned char *p, const unsigned char *end)
 		return 1;
 	if (left >= 2 && p[0] == 0xC2 && p[1] >= 0x80 && p[1] <= 0xA0)
 		return 2;
-	if (left >= 3 && p[0] == 0xE2 && p[1] == 0x80
-		&& (p[2] <= 0x8A || p[2] == 0xA8 || p[2] == 0xA9 || p[2] == 0xAF))
+	if (left >= 3 && p[0] == 0xE2 && p[1] == 0x80 && (p[2] <= 0x8A || p[2] == 0xA8 || p[2] == 0xA9 || p[2] == 0xAF))
 		return 3;
 	if (left >= 3 && (memcmp(p, "\xE2\x81\x9F", 3) == 0 || memcmp(p, "\xE3\x80\x80", 3) == 0))
 		return 3;
@@ -57,7 +56,7 @@ excerpt_add(struct excerpt *e, const char *text, size_t size)
 		if (e->gap && e->len > 0) {
 			e->text[e->len++] = ' ';
 			if (++e->points == EXCERPT_MAX)
-				e->len--;	/* a blank at the end is none */
+				e->len--; /* a blank at the end is none */
 		}
 		e->gap = false;
 		if (excerpt_is_full(e))

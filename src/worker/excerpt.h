@@ -7,13 +7,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define EXCERPT_MAX		300		/* code points */
+#define EXCERPT_MAX 300 /* code points */
 
 struct excerpt {
-	char text[EXCERPT_MAX * 4 + 1];		/* well-formed UTF-8, NUL-terminated; no code point is longer */
+	char text[EXCERPT_MAX * 4 + 1]; /* well-formed UTF-8, NUL-terminated; no code point is longer */
 	size_t len;
-	int points;				/* code points in it */
-	bool gap;				/* white space came after it */
+	int points; /* code points in it */
+	bool gap; /* white space came after it */
 };
 
 /* Adds well-formed UTF-8; control characters count as white space. */

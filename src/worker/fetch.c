@@ -13,7 +13,7 @@
 #include "utf8.h"
 
 /* What another host than the one that they were meant for may see of the request's headers. */
-static const char *const harmless[] = { "accept:", "accept-language:", "content-type:", "user-agent:" };
+static const char *const harmless[] = {"accept:", "accept-language:", "content-type:", "user-agent:"};
 
 char *
 fetch_clean_copy(const char *text)
@@ -34,8 +34,8 @@ fetch_refuse(struct fetch_answer *answer, const char *reason)
 }
 
 struct fetch *
-fetch_open(const struct fetch_policy *policy, double seconds, bool (*stop)(void *arg), void *stop_arg,
-		   struct error *err)
+fetch_open(
+        const struct fetch_policy *policy, double seconds, bool (*stop)(void *arg), void *stop_arg, struct error *err)
 {
 	struct fetch *f = calloc(1, sizeof(*f));
 
@@ -96,7 +96,7 @@ list_headers(const struct fetch_request *request, bool abroad, struct curl_slist
 /* One URL of the chain. */
 static enum fetch_end
 visit(struct fetch *f, const struct fetch_request *request, bool abroad, struct fetch_answer *answer, char **location,
-	  struct error *err)
+        struct error *err)
 {
 	struct curl_slist *headers;
 	enum fetch_end end;
@@ -129,7 +129,7 @@ fetch_run(struct fetch *f, const struct fetch_request *request, struct fetch_ans
 	bool abroad = false;
 	enum fetch_end end;
 
-	*answer = (struct fetch_answer) { 0 };
+	*answer = (struct fetch_answer){0};
 	answer->final_url = strdup(request->url);
 	if (!answer->final_url) {
 		error_set(err, "out of memory");
@@ -169,5 +169,5 @@ fetch_answer_free(struct fetch_answer *answer)
 	free(answer->content_type);
 	free(answer->body);
 	json_decref(answer->headers);
-	*answer = (struct fetch_answer) { 0 };
+	*answer = (struct fetch_answer){0};
 }

@@ -14,8 +14,8 @@ struct fetch {
 	bool (*stop)(void *arg);
 	void *stop_arg;
 	double seconds;
-	int64_t until_us;		/* clock_boottime_us() */
-	CURL *curl;				/* keeps the connections and names of earlier requests */
+	int64_t until_us; /* clock_boottime_us() */
+	CURL *curl; /* keeps the connections and names of earlier requests */
 	CURLM *multi;
 };
 
@@ -24,8 +24,7 @@ struct fetch {
  * when it does not.  What the answer held before is freed.
  */
 enum fetch_end fetch_transfer(struct fetch *f, const struct fetch_request *request, const char *url,
-							  const struct curl_slist *headers, struct fetch_answer *answer, char **location,
-							  struct error *err);
+        const struct curl_slist *headers, struct fetch_answer *answer, char **location, struct error *err);
 
 /* Sets the answer's reason; returns FETCH_REFUSED. */
 enum fetch_end fetch_refuse(struct fetch_answer *answer, const char *reason);

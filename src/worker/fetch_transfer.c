@@ -13,8 +13,8 @@
 /* 7.87: a resolver that hangs does not hold up the end of a transfer (CURLOPT_QUICK_EXIT). */
 _Static_assert(LIBCURL_VERSION_NUM >= 0x075700, "libcurl 7.87 or newer is needed");
 
-#define POLL_MS				100			/* how often stop() is asked */
-#define KEPT_HEADERS_MAX	16384		/* bytes of names and values that keep_headers keeps */
+#define POLL_MS 100 /* how often stop() is asked */
+#define KEPT_HEADERS_MAX 16384 /* bytes of names and values that keep_headers keeps */
 
 struct transfer {
 	struct fetch *f;
@@ -22,11 +22,11 @@ struct transfer {
 	const char *url;
 	struct fetch_answer *answer;
 	char refused_address[80];
-	bool opened;				/* a socket to an allowed address */
+	bool opened; /* a socket to an allowed address */
 	bool stopped;
 	size_t header_bytes;
-	size_t room;				/* allocated for the answer's body */
-	const char *refused;		/* reason why the body is not read */
+	size_t room; /* allocated for the answer's body */
+	const char *refused; /* reason why the body is not read */
 	struct error why;
 	bool no_memory;
 };
@@ -81,12 +81,13 @@ body_is_wanted(struct transfer *t)
 		n = count_codings(t->f->curl, "Content-Encoding", "identity", coding, sizeof(coding));
 	else
 		n = 2;
-	if (n > 1 || (n == 1 && strcasecmp(coding, "gzip") != 0 && strcasecmp(coding, "x-gzip") != 0
-				  && strcasecmp(coding, "deflate") != 0)) {
+	if (n > 1 ||
+	        (n == 1 && strcasecmp(coding, "gzip") != 0 && strcasecmp(coding, "x-gzip") != 0 &&
+	                strcasecmp(coding, "deflate") != 0)) {
 		char *clean = fetch_clean_copy(coding);
 
 		error_set(&t->why, "content coding \"%s\"%s: one, gzip or deflate, is allowed", clean ? clean : "",
-				  n > 1 ? " and more" : "");
+		        n > 1 ? " and more" : "");
 		free(clean);
 		t->refused = "content_encoding";
 		return false;
@@ -182,7 +183,7 @@ set_options(struct transfer *t, const struct curl_slist *headers, char *message)
 	curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(c, CURLOPT_PATH_AS_IS, 1L);
-	curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L);	/* each redirect is checked like the first URL */
+	curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L); /* each redirect is checked like the first URL */
 	curl_easy_setopt(c, CURLOPT_PROXY, "");
 	curl_easy_setopt(c, CURLOPT_NOPROXY, "*");
 	curl_easy_setopt(c, CURLOPT_NETRC, (long) CURL_NETRC_IGNORED);
@@ -242,8 +243,9 @@ explain(const struct transfer *t, CURLcode code, const char *message, struct err
 		return FETCH_STOPPED;
 	if (t->refused_address[0] && !t->opened) {
 		error_set(err,
-				  "%.200s: address %s is private: it is not visited (CRAWL_ALLOW_PRIVATE lists those that may be)",
-				  t->url, t->refused_address);
+		        "%.200s: address %s is private: it is not visited (CRAWL_ALLOW_PRIVATE lists those that may "
+		        "be)",
+		        t->url, t->refused_address);
 		return fetch_refuse(t->answer, "address_refused");
 	}
 	if (t->refused) {
@@ -318,20 +320,20 @@ fill_answer(struct transfer *t, char **location)
 	if (wait > FETCH_RETRY_AFTER_MAX)
 		wait = FETCH_RETRY_AFTER_MAX;
 	answer->retry_after = wait > 0 ? (long) wait : 0;
-	answer->timing = (struct fetch_timing) {
-		.dns = seconds_of(curl, CURLINFO_NAMELOOKUP_TIME_T), .connect = seconds_of(curl, CURLINFO_CONNECT_TIME_T),
-		.tls = seconds_of(curl, CURLINFO_APPCONNECT_TIME_T), .first_byte = seconds_of(curl, CURLINFO_STARTTRANSFER_TIME_T)
-	};
+	answer->timing = (struct fetch_timing){.dns = seconds_of(curl, CURLINFO_NAMELOOKUP_TIME_T),
+	        .connect = seconds_of(curl, CURLINFO_CONNECT_TIME_T),
+	        .tls = seconds_of(curl, CURLINFO_APPCONNECT_TIME_T),
+	        .first_byte = seconds_of(curl, CURLINFO_STARTTRANSFER_TIME_T)};
 	curl_easy_getinfo(curl, CURLINFO_CONTENT_TYPE, &type);
 	answer->content_type = fetch_clean_copy(type ? type : "");
 	if (!answer->content_type)
 		return -1;
 	if (t->request->keep_headers && !(answer->headers = collect_headers(curl)))
 		return -1;
-	if (t->request->redirects_max > 0
-		&& (answer->status == 301 || answer->status == 302 || answer->status == 303 || answer->status == 307
-			|| answer->status == 308)
-		&& curl_easy_header(curl, "Location", 0, CURLH_HEADER, -1, &header) == CURLHE_OK) {
+	if (t->request->redirects_max > 0 &&
+	        (answer->status == 301 || answer->status == 302 || answer->status == 303 || answer->status == 307 ||
+	                answer->status == 308) &&
+	        curl_easy_header(curl, "Location", 0, CURLH_HEADER, -1, &header) == CURLHE_OK) {
 		*location = strdup(header->value);
 		if (!*location)
 			return -1;
@@ -341,9 +343,9 @@ fill_answer(struct transfer *t, char **location)
 
 enum fetch_end
 fetch_transfer(struct fetch *f, const struct fetch_request *request, const char *url, const struct curl_slist *headers,
-			   struct fetch_answer *answer, char **location, struct error *err)
+        struct fetch_answer *answer, char **location, struct error *err)
 {
-	struct transfer t = { .f = f, .request = request, .url = url, .answer = answer };
+	struct transfer t = {.f = f, .request = request, .url = url, .answer = answer};
 	char message[CURL_ERROR_SIZE] = "";
 	enum fetch_end end = FETCH_DONE;
 	CURLcode code;
@@ -365,6 +367,6 @@ fetch_transfer(struct fetch *f, const struct fetch_request *request, const char 
 		error_set(err, "out of memory");
 		end = FETCH_FAILED;
 	}
-	curl_easy_reset(f->curl);	/* its options point into this frame */
+	curl_easy_reset(f->curl); /* its options point into this frame */
 	return end;
 }

@@ -13,33 +13,29 @@
 
 #include "charset.h"
 
-#define PIECE			4096	/* bytes given to the parser at a time */
-#define DEPTH_MAX		512		/* of nested elements, as browsers have it */
-#define DECLARED_MAX	1024	/* bytes in which a page says its encoding */
+#define PIECE 4096 /* bytes given to the parser at a time */
+#define DEPTH_MAX 512 /* of nested elements, as browsers have it */
+#define DECLARED_MAX 1024 /* bytes in which a page says its encoding */
 
 struct reader {
 	htmlParserCtxtPtr parser;
 	struct excerpt *title, *text;
 	bool *has_title;
 	int depth;
-	int hidden_depth;		/* depth of the outermost element that is not shown; 0: none */
-	int title_depth;		/* depth of the <title> that is read; 0: none */
-	int drawing_depth;		/* depth of the outermost <svg>, whose titles are not the page's; 0: none */
-	bool full;				/* nothing more is wanted */
+	int hidden_depth; /* depth of the outermost element that is not shown; 0: none */
+	int title_depth; /* depth of the <title> that is read; 0: none */
+	int drawing_depth; /* depth of the outermost <svg>, whose titles are not the page's; 0: none */
+	bool full; /* nothing more is wanted */
 };
 
 /* Elements whose text no reader sees. */
-static const char *const unseen[] = {
-	"script", "style", "noscript", "template", "title", "iframe", "object", "audio", "video", "canvas", "datalist",
-	"noframes", "noembed", "head", NULL
-};
+static const char *const unseen[] = {"script", "style", "noscript", "template", "title", "iframe", "object", "audio",
+        "video", "canvas", "datalist", "noframes", "noembed", "head", NULL};
 
 /* Elements that stand within a word or a line: their ends are no ends of words. */
-static const char *const inner[] = {
-	"a", "abbr", "acronym", "b", "bdi", "bdo", "big", "cite", "code", "data", "del", "dfn", "em", "font", "i", "ins",
-	"kbd", "label", "mark", "q", "rp", "ruby", "s", "samp", "small", "span", "strike", "strong", "sub", "sup", "time", "tt",
-	"u", "var", "wbr", NULL
-};
+static const char *const inner[] = {"a", "abbr", "acronym", "b", "bdi", "bdo", "big", "cite", "code", "data", "del",
+        "dfn", "em", "font", "i", "ins", "kbd", "label", "mark", "q", "rp", "ruby", "s", "samp", "small", "span",
+        "strike", "strong", "sub", "sup", "time", "tt", "u", "var", "wbr", NULL};
 
 void
 html_setup(void)
@@ -90,8 +86,8 @@ is_hidden(const xmlChar *name, const xmlChar **attributes)
 {
 	const char *style = attribute(attributes, "style");
 
-	return is_one_of(name, unseen) || attribute(attributes, "hidden") || (style && style_hides(style))
-		   || (strcasecmp((const char *) name, "dialog") == 0 && !attribute(attributes, "open"));
+	return is_one_of(name, unseen) || attribute(attributes, "hidden") || (style && style_hides(style)) ||
+	        (strcasecmp((const char *) name, "dialog") == 0 && !attribute(attributes, "open"));
 }
 
 static void
@@ -148,16 +144,17 @@ on_text(void *arg, const xmlChar *text, int size)
 /* Feeds the page to a parser with these callbacks; stop may be NULL.  Returns as html_read. */
 static int
 parse(struct reader *r, htmlSAXHandler *sax, void *arg, const char *page, size_t size, bool (*stop)(void *arg),
-	  void *stop_arg)
+        void *stop_arg)
 {
 	int rc = 0;
 
 	r->parser = htmlCreatePushParserCtxt(sax, arg, NULL, 0, NULL, XML_CHAR_ENCODING_UTF8);
 	if (!r->parser)
 		return -1;
-	htmlCtxtUseOptions(r->parser, HTML_PARSE_RECOVER | HTML_PARSE_NOERROR | HTML_PARSE_NOWARNING | HTML_PARSE_NONET
-					   | HTML_PARSE_IGNORE_ENC | HTML_PARSE_NODEFDTD | HTML_PARSE_COMPACT);
-	for (size_t at = 0; at < size && !r->full && !r->parser->disableSAX; ) {
+	htmlCtxtUseOptions(r->parser,
+	        HTML_PARSE_RECOVER | HTML_PARSE_NOERROR | HTML_PARSE_NOWARNING | HTML_PARSE_NONET |
+	                HTML_PARSE_IGNORE_ENC | HTML_PARSE_NODEFDTD | HTML_PARSE_COMPACT);
+	for (size_t at = 0; at < size && !r->full && !r->parser->disableSAX;) {
 		size_t n = size - at < PIECE ? size - at : PIECE;
 
 		/* No piece ends within a character. */
@@ -182,13 +179,14 @@ parse(struct reader *r, htmlSAXHandler *sax, void *arg, const char *page, size_t
 
 int
 html_read(const char *page, size_t size, struct excerpt *title, bool *has_title, struct excerpt *text,
-		  bool (*stop)(void *arg), void *stop_arg)
+        bool (*stop)(void *arg), void *stop_arg)
 {
-	struct reader r = { .title = title, .text = text, .has_title = has_title };
-	htmlSAXHandler sax = {
-		.startElement = on_start, .endElement = on_end, .characters = on_text, .cdataBlock = on_text,
-		.ignorableWhitespace = on_text
-	};
+	struct reader r = {.title = title, .text = text, .has_title = has_title};
+	htmlSAXHandler sax = {.startElement = on_start,
+	        .endElement = on_end,
+	        .characters = on_text,
+	        .cdataBlock = on_text,
+	        .ignorableWhitespace = on_text};
 
 	*has_title = false;
 	return parse(&r, &sax, &r, page, size, stop, stop_arg);
@@ -233,8 +231,8 @@ xml_charset(const char *head)
 const char *
 html_charset(const char *body, size_t size)
 {
-	struct declaration d = { .charset = NULL };
-	htmlSAXHandler sax = { .startElement = on_meta };
+	struct declaration d = {.charset = NULL};
+	htmlSAXHandler sax = {.startElement = on_meta};
 	char head[DECLARED_MAX + 1];
 	size_t n = size < DECLARED_MAX ? size : DECLARED_MAX;
 

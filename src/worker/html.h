@@ -24,6 +24,6 @@ const char *html_charset(const char *body, size_t size);
  * stop() said so.
  */
 int html_read(const char *page, size_t size, struct excerpt *title, bool *has_title, struct excerpt *text,
-			  bool (*stop)(void *arg), void *stop_arg);
+        bool (*stop)(void *arg), void *stop_arg);
 
 #endif

@@ -12,7 +12,7 @@
 
 int
 page_read(const char *body, size_t size, const char *content_type, bool cut, bool (*stop)(void *arg), void *stop_arg,
-		  struct page *page)
+        struct page *page)
 {
 	bool html = content_type_is_html(content_type);
 	const char *declared = charset_of_type(content_type);

@@ -11,10 +11,10 @@
 
 /* Well-formed UTF-8 in which white space is one blank, cut after EXCERPT_MAX code points. */
 struct page {
-	const char *charset;		/* of the body, a name of the Encoding Standard in small letters */
-	bool has_title;				/* HTML with a <title> */
+	const char *charset; /* of the body, a name of the Encoding Standard in small letters */
+	bool has_title; /* HTML with a <title> */
 	struct excerpt title;
-	struct excerpt preview;		/* the beginning of the visible text */
+	struct excerpt preview; /* the beginning of the visible text */
 };
 
 /*
@@ -22,7 +22,7 @@ struct page {
  * what an HTML page declares.  cut: the body is not whole.  stop: asked now and then, may be NULL.  Returns 0; -1 when
  * out of memory, 1 when stop() said so.
  */
-int page_read(const char *body, size_t size, const char *content_type, bool cut, bool (*stop)(void *arg), void *stop_arg,
-			  struct page *page);
+int page_read(const char *body, size_t size, const char *content_type, bool cut, bool (*stop)(void *arg),
+        void *stop_arg, struct page *page);
 
 #endif

@@ -11,27 +11,27 @@
 
 /* Rule text in normal form, without a "$" that ends it. */
 struct rule {
-	const char *text;		/* in robots.text */
+	const char *text; /* in robots.text */
 	size_t len;
 	bool allow;
-	bool whole;				/* "$": matches the whole path only */
+	bool whole; /* "$": matches the whole path only */
 };
 
 struct robots {
-	struct rule *rules;		/* longest first, of equal length those that allow first */
+	struct rule *rules; /* longest first, of equal length those that allow first */
 	size_t n;
-	char *text;				/* what the rules' text stands in */
-	size_t size;			/* bytes allocated for it */
+	char *text; /* what the rules' text stands in */
+	size_t size; /* bytes allocated for it */
 };
 
 /* Whom the lines that are read are for. */
 struct reader {
 	const char *agent;
 	size_t agent_len;
-	bool in_agents;			/* the last line was a user-agent line */
-	bool ours;				/* the group names the crawler */
-	bool others;			/* the group is for "*" */
-	bool found;				/* some group names the crawler */
+	bool in_agents; /* the last line was a user-agent line */
+	bool ours; /* the group names the crawler */
+	bool others; /* the group is for "*" */
+	bool found; /* some group names the crawler */
 };
 
 struct line {
@@ -50,8 +50,9 @@ token_length(const char *text, size_t size)
 {
 	size_t n = 0;
 
-	while (n < size && ((text[n] >= 'a' && text[n] <= 'z') || (text[n] >= 'A' && text[n] <= 'Z') || text[n] == '-'
-						|| text[n] == '_'))
+	while (n < size &&
+	        ((text[n] >= 'a' && text[n] <= 'z') || (text[n] >= 'A' && text[n] <= 'Z') || text[n] == '-' ||
+	                text[n] == '_'))
 		n++;
 	return n;
 }
@@ -140,7 +141,7 @@ make_rule(const struct line *line, bool allow, char *out)
 		if (out[i] != '*' || n == 0 || out[n - 1] != '*')
 			out[n++] = out[i];
 	}
-	return (struct rule) { .text = out, .len = n, .allow = allow, .whole = whole };
+	return (struct rule){.text = out, .len = n, .allow = allow, .whole = whole};
 }
 
 static int
@@ -167,8 +168,8 @@ read_rules(struct robots *r, const char *text, size_t size, struct reader *reade
 	r->n = 0;
 	r->size = r->rules ? r->size : 0;
 	while (p < end) {
-		if (!next_line(&p, end, &line) || !read_line(reader, &line, &allow)
-			|| !(others ? reader->others : reader->ours))
+		if (!next_line(&p, end, &line) || !read_line(reader, &line, &allow) ||
+		        !(others ? reader->others : reader->ours))
 			continue;
 		if (r->rules) {
 			r->rules[r->n] = make_rule(&line, allow, out);
@@ -183,7 +184,7 @@ read_rules(struct robots *r, const char *text, size_t size, struct reader *reade
 struct robots *
 robots_parse(const char *text, size_t size, const char *agent)
 {
-	struct reader reader = { .agent = agent, .agent_len = robots_token_length(agent) };
+	struct reader reader = {.agent = agent, .agent_len = robots_token_length(agent)};
 	struct robots *r = calloc(1, sizeof(*r));
 	bool others = false;
 
@@ -239,7 +240,7 @@ matches(const struct rule *rule, const char *path, size_t path_len)
 	const char *p = rule->text, *end = p + rule->len;
 	size_t at = 0;
 
-	for (bool first = true; ; first = false) {
+	for (bool first = true;; first = false) {
 		const char *star = memchr(p, '*', (size_t) (end - p));
 		size_t len = (size_t) ((star ? star : end) - p);
 		const char *found;

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define ROBOTS_SIZE_MAX		(500 * 1024)	/* bytes of a robots.txt that are read */
+#define ROBOTS_SIZE_MAX (500 * 1024) /* bytes of a robots.txt that are read */
 
 struct robots;
 

@@ -29,7 +29,7 @@ static struct {
 	struct entry *first;
 	int n;
 	size_t bytes;
-} cache = { .lock = PTHREAD_MUTEX_INITIALIZER };
+} cache = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static size_t
 memory_of(const struct entry *e)
@@ -107,10 +107,11 @@ remember(struct entry *e)
 	e->references++;
 	cache.n++;
 	cache.bytes += memory_of(e);
-	for (int n = 0; *link; ) {
+	for (int n = 0; *link;) {
 		bytes += memory_of(*link);
-		if (*link != e
-			&& (strcmp((*link)->origin, e->origin) == 0 || n >= ROBOTS_KEPT_ORIGINS || bytes > ROBOTS_KEPT_BYTES)) {
+		if (*link != e &&
+		        (strcmp((*link)->origin, e->origin) == 0 || n >= ROBOTS_KEPT_ORIGINS ||
+		                bytes > ROBOTS_KEPT_BYTES)) {
 			bytes -= memory_of(*link);
 			drop_locked(link);
 			continue;
@@ -153,12 +154,12 @@ make_entry(const char *origin, size_t len, const struct fetch_answer *said, cons
 /* Asks the server; *entry is what it said, referenced. */
 static enum fetch_end
 ask_server(struct fetch *f, const char *agent, const char *url, size_t origin, struct entry **entry,
-		   struct fetch_answer *answer, struct error *err)
+        struct fetch_answer *answer, struct error *err)
 {
 	struct fetch_answer said;
-	struct fetch_request request = { .body_max = ROBOTS_SIZE_MAX, .redirects_max = FETCH_REDIRECTS_MAX };
+	struct fetch_request request = {.body_max = ROBOTS_SIZE_MAX, .redirects_max = FETCH_REDIRECTS_MAX};
 	char *robots_url = NULL;
-	struct error why = { "" };
+	struct error why = {""};
 	enum fetch_end end;
 
 	if (asprintf(&robots_url, "%.*s/robots.txt", (int) origin, url) < 0) {
@@ -171,7 +172,8 @@ ask_server(struct fetch *f, const char *agent, const char *url, size_t origin, s
 		end = FETCH_DONE;
 	if (end == FETCH_DONE && said.status >= 500) {
 		answer->retry_after = said.retry_after;
-		error_set(err, "%.200s answered %ld: nothing is fetched there until it can be read", robots_url, said.status);
+		error_set(err, "%.200s answered %ld: nothing is fetched there until it can be read", robots_url,
+		        said.status);
 		end = FETCH_FAILED;
 	} else if (end == FETCH_DONE) {
 		*entry = make_entry(url, origin, &said, agent);

@@ -9,17 +9,17 @@
 
 #include "fetch.h"
 
-#define ROBOTS_KEPT_SECONDS		3600
-#define ROBOTS_KEPT_ORIGINS		1000				/* at most */
-#define ROBOTS_KEPT_BYTES		(8 * 1024 * 1024)	/* of rules, at most */
+#define ROBOTS_KEPT_SECONDS 3600
+#define ROBOTS_KEPT_ORIGINS 1000 /* at most */
+#define ROBOTS_KEPT_BYTES (8 * 1024 * 1024) /* of rules, at most */
 
 /*
  * May the crawler fetch url, which is in normal form?  FETCH_DONE: yes.  FETCH_REFUSED: no, for good (answer->reason is
  * "robots", or why robots.txt may not be visited).  FETCH_FAILED: nobody knows as long as robots.txt cannot be read;
  * answer->retry_after is what its server asks for.  agent: as in robots_parse.
  */
-enum fetch_end robots_ask(struct fetch *f, const char *agent, const char *url, struct fetch_answer *answer,
-						  struct error *err);
+enum fetch_end robots_ask(
+        struct fetch *f, const char *agent, const char *url, struct fetch_answer *answer, struct error *err);
 
 /* Forgets everything. */
 void robots_forget(void);

@@ -12,20 +12,17 @@
 #include <string.h>
 #include <strings.h>
 
-#define IPV6_TEXT	(INET6_ADDRSTRLEN + 2)		/* with brackets */
-
 /* Parameters that say where a visitor came from, and never what is shown. */
-static const char *const tracking[] = {
-	"_branch_match_id", "_gl", "_hsenc", "_hsmi", "_openstat", "dclid", "dm_i", "fbclid", "gbraid", "gclid", "gclsrc",
-	"igsh", "igshid", "li_fat_id", "mc_cid", "mc_eid", "mkt_tok", "msclkid", "oly_anon_id", "oly_enc_id", "rb_clickid",
-	"s_cid", "srsltid", "ttclid", "twclid", "vero_conv", "vero_id", "wbraid", "wickedid", "yclid",
-};
+static const char *const tracking[] = {"_branch_match_id", "_gl", "_hsenc", "_hsmi", "_openstat", "dclid", "dm_i",
+        "fbclid", "gbraid", "gclid", "gclsrc", "igsh", "igshid", "li_fat_id", "mc_cid", "mc_eid", "mkt_tok", "msclkid",
+        "oly_anon_id", "oly_enc_id", "rb_clickid", "s_cid", "srsltid", "ttclid", "twclid", "vero_conv", "vero_id",
+        "wbraid", "wickedid", "yclid"};
 
 struct parameter {
-	const char *text;		/* "name=value" */
+	const char *text; /* "name=value" */
 	size_t len;
 	size_t name_len;
-	size_t position;		/* among the URL's parameters */
+	size_t position; /* among the URL's parameters */
 };
 
 static bool
@@ -80,6 +77,24 @@ url_encode(const char *in, size_t len, const char *also, char *out)
 	return (size_t) (to - out);
 }
 
+/* "[0:0::1]" as "[::1]", malloc'ed; NULL when it is none. */
+static char *
+normal_ipv6(const char *host)
+{
+	char inside[INET6_ADDRSTRLEN], text[INET6_ADDRSTRLEN], *normal;
+	size_t len = strlen(host);
+	struct in6_addr address;
+
+	if (len < 2 || len - 2 >= sizeof(inside))
+		return NULL;
+	memcpy(inside, host + 1, len - 2);
+	inside[len - 2] = '\0';
+	if (inet_pton(AF_INET6, inside, &address) != 1 || !inet_ntop(AF_INET6, &address, text, sizeof(text)) ||
+	        asprintf(&normal, "[%s]", text) < 0)
+		return NULL;
+	return normal;
+}
+
 /* The host as it is looked up, malloc'ed; NULL after filling *err. */
 static char *
 normal_host(const char *host, struct error *err)
@@ -88,23 +103,10 @@ normal_host(const char *host, struct error *err)
 	int rc;
 
 	if (host[0] == '[') {
-		char text[IPV6_TEXT] = "[";
-		size_t len = strlen(host);
-		struct in6_addr address;
-
-		copy = strdup(host);
-		if (copy) {
-			copy[len - 1] = '\0';
-			if (inet_pton(AF_INET6, copy + 1, &address) == 1
-				&& inet_ntop(AF_INET6, &address, text + 1, sizeof(text) - 2)) {
-				strcat(text, "]");
-				free(copy);
-				return strdup(text);
-			}
-		}
-		free(copy);
-		error_set(err, "the host %.100s is no IPv6 address", host);
-		return NULL;
+		copy = normal_ipv6(host);
+		if (!copy)
+			error_set(err, "the host %.100s is no IPv6 address", host);
+		return copy;
 	}
 	rc = idn2_to_ascii_8z(host, &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
 	if (rc == IDN2_OK) {
@@ -200,13 +202,14 @@ rebuild(CURLU *u, struct error *err)
 
 	if (!host || !scheme)
 		goto out;
-	size = strlen(scheme) + strlen(host) + (port ? strlen(port) : 0) + 3 * strlen(path ? path : "")
-		   + 3 * strlen(query ? query : "") + 16;
+	size = strlen(scheme) + strlen(host) + (port ? strlen(port) : 0) + 3 * strlen(path ? path : "") +
+	        3 * strlen(query ? query : "") + 16;
 	text = malloc(size);
 	if (!text) {
 		error_set(err, "out of memory");
 	} else {
-		size_t len = (size_t) snprintf(text, size, "%s://%s%s%s", scheme, host, port ? ":" : "", port ? port : "");
+		size_t len =
+		        (size_t) snprintf(text, size, "%s://%s%s%s", scheme, host, port ? ":" : "", port ? port : "");
 
 		if (path)
 			len += url_encode(path, strlen(path), "", text + len);
@@ -295,7 +298,8 @@ complain(const char *text, const struct error *why, struct error *err)
 	const char *at = memrchr(host, '@', strcspn(host, "/?#"));
 
 	if (at)
-		error_set(err, "URL %.*s***%.200s: %s", (int) (host - text < 20 ? host - text : 20), text, at, why->msg);
+		error_set(
+		        err, "URL %.*s***%.200s: %s", (int) (host - text < 20 ? host - text : 20), text, at, why->msg);
 	else
 		error_set(err, "URL %.200s: %s", text, why->msg);
 }
@@ -304,7 +308,7 @@ char *
 url_normalize(const char *text, const char *base, struct error *err)
 {
 	static const char blanks[] = " \t\r\n\f";
-	struct error why = { "" };
+	struct error why = {""};
 	char *trimmed, *normal = NULL;
 	size_t len;
 	CURLU *u;
@@ -375,7 +379,7 @@ sort_query(char *url, char *question)
 		size_t len = strcspn(p, "&");
 		const char *equals = memchr(p, '=', len);
 
-		list[n] = (struct parameter) { p, len, equals ? (size_t) (equals - p) : len, n };
+		list[n] = (struct parameter){p, len, equals ? (size_t) (equals - p) : len, n};
 		if (len > 0 && !is_tracking(&list[n]))
 			n++;
 		p += len;

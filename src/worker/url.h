@@ -18,7 +18,7 @@
 
 #include "error.h"
 
-#define URL_MAX		8192		/* bytes of a URL, as given and in normal form */
+#define URL_MAX 8192 /* bytes of a URL, as given and in normal form */
 
 /*
  * The normal form of text, malloc'ed; NULL after filling *err.  Blanks around text do not count.  base: a URL in normal

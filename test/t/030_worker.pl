@@ -4,9 +4,7 @@ use warnings;
 
 use FindBin;
 use lib "$FindBin::Bin/../perl";
-use Digest::SHA qw(sha256_hex);
 use HTTP::Tiny;
-use IO::Socket::INET;
 use JobschedTest;
 use JSON::PP ();
 use Test::More;
@@ -70,10 +68,10 @@ subtest 'the command line' => sub {
 	my ($code, $out, $err) = $stack->run($program, '--version');
 	like($out, qr/^jobsched-worker \d/, '--version');
 	($code, $out, $err) = $stack->run($program, '--list-tasks');
-	like($out, qr/^$_ +\S/m, "--list-tasks has $_") for 'crawl_url', 'echo', 'fail', 'sleep';
+	like($out, qr/^$_ +\S/m, "--list-tasks has $_") for 'crawl_url', 'echo', 'fail', 'http_request', 'sleep';
 	($code, $out, $err) = $stack->run($program, '--help');
 	like($out, qr/\b$_\b/, "--help has $_") for qw(DATABASE_URL RABBITMQ_URL RABBITMQ_QUEUE RABBITMQ_PREFETCH MAX_CONCURRENCY WORKER_ID
-		HEARTBEAT_INTERVAL SHUTDOWN_TIMEOUT BLOB_STORE BLOB_DIR CRAWL_ALLOW_PRIVATE LOG_LEVEL LOG_FORMAT);
+		HEARTBEAT_INTERVAL SHUTDOWN_TIMEOUT BLOB_STORE BLOB_DIR CRAWL_ALLOW_PRIVATE CRAWL_USER_AGENT LOG_LEVEL LOG_FORMAT);
 	($code, $out, $err) = $stack->run($program, '--check-config',
 		{ env => { DATABASE_URL => 'postgresql://u:secret1@h/d', RABBITMQ_URL => 'amqp://u:secret2@h/v' } });
 	is($code, 0, '--check-config accepts what is good');
@@ -108,7 +106,7 @@ subtest 'how runs end' => sub {
 	is_deeply([ (final(submit('fail', { message => 'boo' }, 'max_retries => 1')))[0 .. 3] ], [ 'failed', 2, 'error', 'boo' ], 'fail: until its retries are used up');
 	is_deeply([ (final(submit('fail', { message => 'boo', permanent => JSON::PP::true })))[0 .. 3] ], [ 'failed', 1, 'error', 'boo' ], 'fail: for good');
 	is_deeply([ (final(submit('nope', {})))[0 .. 3] ],
-		[ 'failed', 1, 'unknown_task', 'task "nope" is not known to this worker, which knows: crawl_url, echo, fail, sleep' ], 'an unknown task fails for good');
+		[ 'failed', 1, 'unknown_task', 'task "nope" is not known to this worker, which knows: crawl_url, echo, fail, http_request, sleep' ], 'an unknown task fails for good');
 
 	my @bad = (
 		[ 'sleep', {}, qr/^payload\.seconds: a number/ ], [ 'sleep', { seconds => '1' }, qr/^payload\.seconds: a number/ ],
@@ -139,69 +137,6 @@ subtest 'how runs end' => sub {
 	is(tally($ids), 'succeeded 2000', 'many small ones');
 	nothing_left();
 	is($stack->stop_worker, 0, 'it stops');
-};
-
-subtest 'crawl_url' => sub {
-	my $server = IO::Socket::INET->new(Listen => 10, LocalAddr => '127.0.0.1', ReuseAddr => 1) or die $!;
-	my $port = $server->sockport;
-	my $html = "<html><head><title>A  \xC3\xA4 \xFF</title></head><body><p>Hello <b>you</b><script>no()</script></body></html>";
-	my %answer = (
-		'/ok' => "200 OK\r\nContent-Type: text/html\r\n\r\n$html", '/to' => "302 Found\r\nLocation: /ok\r\n\r\n",
-		'/loop' => "302 Found\r\nLocation: /loop\r\n\r\n", '/inside' => "302 Found\r\nLocation: http://10.1.2.3/\r\n\r\n",
-		'/file' => "302 Found\r\nLocation: file:///etc/passwd\r\n\r\n", '/png' => "200 OK\r\nContent-Type: image/png\r\n\r\nPNG",
-		'/404' => "404 Not Found\r\nContent-Type: text/plain\r\n\r\nno", '/429' => "429 Too Many\r\nRetry-After: 77\r\n\r\nno",
-		'/500' => "500 Oops\r\n\r\nno", '/big' => "200 OK\r\nContent-Type: text/plain\r\n\r\n" . 'x' x 600000);
-	my $pid = fork // die $!;
-	if (!$pid)
-	{
-		$SIG{PIPE} = 'IGNORE';
-		while (my $client = $server->accept)
-		{
-			my ($path) = (<$client> // '') =~ /^GET (\S+)/;
-			while (defined(my $line = <$client>)) { last if $line =~ /^\r?$/ }
-			print {$client} 'HTTP/1.0 ' . ($answer{ $path // '' } // "404 Not Found\r\n\r\n");
-			close $client;
-		}
-		POSIX::_exit(0);
-	}
-	close $server;
-	my $url = "http://127.0.0.1:$port";
-
-	$stack->start_worker(CRAWL_ALLOW_PRIVATE => '', http_proxy => 'http://127.0.0.1:9');
-	for my $case ("$url/ok", "http://localhost:$port/ok", "http://[::ffff:127.0.0.1]:$port/ok", "http://[::1]:$port/ok", "http://0x7f.1:$port/ok", "http://0:$port/ok")
-	{
-		my @end = final(submit('crawl_url', { url => $case }));
-		is_deeply([ @end[0, 1, 2] ], [ 'failed', 1, 'address_refused' ], "$case is refused") or diag("@end[0 .. 3]");
-	}
-	$stack->stop_worker;
-
-	$stack->start_worker(CRAWL_ALLOW_PRIVATE => '127.0.0.0/8', http_proxy => 'http://127.0.0.1:9');
-	my $id = submit('crawl_url', { url => "$url/to" });
-	my @end = final($id);
-	is_deeply($end[4], { url => "$url/to", final_url => "$url/ok", status => 200, title => "A \x{e4} \x{fffd}", preview => 'Hello you', bytes => length $html,
-		content_type => 'text/html', truncated => JSON::PP::false }, 'allowed: the result') or diag(explain(\@end));
-	my $artifact = $json->decode($stack->sql("SELECT artifacts FROM jobsched.job_executions WHERE job_id = '$id'"))->[0];
-	like($artifact->{key}, qr{^jobs/$id/[-0-9T:.]+Z/1-[-0-9a-f]{36}/body$}, 'its artifact, with a key that names job, run, attempt and claim');
-	my $body = $stack->read_file("blobs/$artifact->{key}");
-	is($body, $html, 'holds the body as it came');
-	is($artifact->{sha256}, sha256_hex($html), 'with its SHA-256');
-	is((final(submit('crawl_url', "$url/ok")))[0], 'succeeded', 'the payload may be the URL itself');
-	is((final(submit('crawl_url', "$url/big")))[4]{bytes}, 512000, 'a large page is cut at 512,000 bytes');
-
-	for my $case ([ '/loop', 'redirects' ], [ '/inside', 'address_refused' ], [ '/file', 'bad_url' ], [ '/png', 'content_type' ], [ '/404', 'http_status' ])
-	{
-		@end = final(submit('crawl_url', "$url$case->[0]"));
-		is_deeply([ @end[0, 1, 2] ], [ 'failed', 1, $case->[1] ], "$case->[0] fails for good: $case->[1]");
-	}
-	@end = final(submit('crawl_url', "$url/500", 'max_retries => 1'));
-	is_deeply([ @end[0, 1] ], [ 'failed', 2 ], '/500 is tried again');
-	$id = submit('crawl_url', "$url/429");
-	$stack->wait_for_sql("SELECT due_at - now() BETWEEN '60 s' AND '77 s' FROM jobsched.timers WHERE job_id = '$id' AND attempt = 2", 't');
-	pass('/429 is tried again when the server wants it');
-	$stack->sql("SELECT jobsched.cancel('$id')");
-	is($stack->stop_worker, 0, 'it stops');
-	kill 'KILL', $pid;
-	waitpid $pid, 0;
 };
 
 subtest 'messages that are no dispatches' => sub {

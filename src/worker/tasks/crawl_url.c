@@ -35,23 +35,24 @@ report(struct task_context *task, const char *url, const struct fetch_answer *an
 	if (task_artifact(task, "body", answer->content_type, body, answer->size) < 0)
 		return task_fail(task, "%s", task_artifact_error(task));
 	result = json_pack("{s:s, s:s, s:i, s:s?, s:s, s:s, s:s, s:I, s:s, s:b, s:i, s:o}", "url", url, "final_url",
-					   answer->final_url, "status", (int) answer->status, "title",
-					   page.has_title ? page.title.text : NULL, "preview", page.preview.text, "content_type",
-					   answer->content_type, "charset", page.charset, "bytes", (json_int_t) answer->size, "sha256",
-					   sha256, "truncated", answer->cut ? 1 : 0, "redirects", answer->redirects, "timing_us",
-					   web_timing(answer));
+	        answer->final_url, "status", (int) answer->status, "title", page.has_title ? page.title.text : NULL,
+	        "preview", page.preview.text, "content_type", answer->content_type, "charset", page.charset, "bytes",
+	        (json_int_t) answer->size, "sha256", sha256, "truncated", answer->cut ? 1 : 0, "redirects",
+	        answer->redirects, "timing_us", web_timing(answer));
 	return result ? task_succeed(task, result) : task_fail(task, "out of memory");
 }
 
 static int
 crawl(struct task_context *task, const char *url)
 {
-	struct error err = { "" };
+	struct error err = {""};
 	struct fetch *f = web_open(task, FETCH_TIMEOUT, &err);
-	struct fetch_request request = {
-		.url = url, .body_max = FETCH_BODY_MAX, .redirects_max = FETCH_REDIRECTS_MAX, .readable = true,
-		.visit = ask_robots, .visit_arg = f
-	};
+	struct fetch_request request = {.url = url,
+	        .body_max = FETCH_BODY_MAX,
+	        .redirects_max = FETCH_REDIRECTS_MAX,
+	        .readable = true,
+	        .visit = ask_robots,
+	        .visit_arg = f};
 	struct fetch_answer answer;
 	enum fetch_end end;
 	int rc;
@@ -74,13 +75,13 @@ static int
 crawl_url(struct task_context *task, const json_t *payload)
 {
 	const char *given = json_string_value(json_is_object(payload) ? json_object_get(payload, "url") : payload);
-	struct error err = { "" };
+	struct error err = {""};
 	char *url;
 	int rc;
 
 	if (!given)
-		return task_fail_for_good(task, "bad_payload",
-								  "payload.url: a URL is needed (or the payload is the URL as a string)");
+		return task_fail_for_good(
+		        task, "bad_payload", "payload.url: a URL is needed (or the payload is the URL as a string)");
 	url = url_canonicalize(given, &err);
 	if (!url)
 		return task_fail_for_good(task, "bad_url", "payload.url: %s", err.msg);
@@ -90,4 +91,4 @@ crawl_url(struct task_context *task, const json_t *payload)
 }
 
 JOBSCHED_TASK("crawl_url", .run = crawl_url,
-			  .summary = "Fetches payload.url: status, title and preview as result, the body as artifact.");
+        .summary = "Fetches payload.url: status, title and preview as result, the body as artifact.");

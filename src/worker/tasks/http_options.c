@@ -11,33 +11,29 @@
 #include "../fetch.h"
 #include "../url.h"
 
-#define OWN_HEADERS		4		/* that are added to the payload's */
+#define OWN_HEADERS 4 /* that are added to the payload's */
 
-static const char *const methods[] = { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS" };
+static const char *const methods[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
 
 static const char *const fields[] = {
-	"url", "method", "headers", "body", "json", "expect", "timeout", "redirects", "save"
-};
+        "url", "method", "headers", "body", "json", "expect", "timeout", "redirects", "save"};
 
 /* They belong to the connection, or decide how the message is read, or which site it is for. */
-static const char *const forbidden[] = {
-	"accept-encoding", "connection", "content-length", "expect", "host", "http2-settings", "keep-alive", "te", "trailer",
-	"transfer-encoding", "upgrade"
-};
+static const char *const forbidden[] = {"accept-encoding", "connection", "content-length", "expect", "host",
+        "http2-settings", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"};
 
-#define COUNT(array)	(sizeof(array) / sizeof((array)[0]))
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static int
 add_header(struct http_options *o, const char *name, const char *value, struct error *err)
 {
 	/* libcurl's way to send a header without a value, and ("Name:") to send none. */
 	const char *colon = !value ? ":" : value[0] ? ": " : ";";
+	char *header;
 
-	if (asprintf(&o->headers[o->nheaders], "%s%s%s", name, colon, value ? value : "") < 0) {
-		o->headers[o->nheaders] = NULL;
+	if (asprintf(&header, "%s%s%s", name, colon, value ? value : "") < 0)
 		return error_set(err, "out of memory");
-	}
-	o->nheaders++;
+	o->headers[o->nheaders++] = header;
 	return 0;
 }
 
@@ -46,8 +42,8 @@ has_header(const struct http_options *o, const char *name)
 {
 	size_t len = strlen(name);
 
-	for (size_t i = 0; i < o->nheaders; i++) {
-		if (strncasecmp(o->headers[i], name, len) == 0 && strchr(":;", o->headers[i][len]))
+	for (char *const *h = o->headers; *h; h++) {
+		if (strncasecmp(*h, name, len) == 0 && strchr(":;", (*h)[len]))
 			return true;
 	}
 	return false;
@@ -56,8 +52,7 @@ has_header(const struct http_options *o, const char *name)
 static int
 check_header(const struct http_options *o, const char *name, const json_t *value, struct error *err)
 {
-	static const char token[] =
-		"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+	static const char token[] = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 	const char *text = json_string_value(value);
 
 	if (!name[0] || strspn(name, token) != strlen(name))
@@ -96,7 +91,8 @@ read_headers(struct http_options *o, const json_t *headers, struct error *err)
 	if (!o->headers)
 		return error_set(err, "out of memory");
 	/* Iteration does not change the object, but jansson's macro wants it so. */
-	json_object_foreach((json_t *) (size_t) headers, name, value) {
+	json_object_foreach((json_t *) (size_t) headers, name, value)
+	{
 		if (check_header(o, name, value, err) < 0)
 			return -1;
 		bytes += strlen(name) + json_string_length(value);
@@ -175,26 +171,27 @@ read_expect(struct http_options *o, const json_t *expect, struct error *err)
 	size_t i;
 	bool good = !expect || is_status(expect) || (json_is_array(expect) && json_array_size(expect) > 0);
 
-	json_array_foreach(expect, i, status)
-		good = good && is_status(status);
+	json_array_foreach(expect, i, status) good = good && is_status(status);
 	if (!good)
-		return error_set(err, "payload.expect: a status 100..599, a class such as \"2xx\", or an array of them is needed");
+		return error_set(err,
+		        "payload.expect: a status 100..599, a class such as \"2xx\", or an array of them is needed");
 	o->expect = expect;
 	return 0;
 }
 
 static int
-read_limits(struct http_options *o, const json_t *timeout, const json_t *redirects, const json_t *save,
-			struct error *err)
+read_limits(
+        struct http_options *o, const json_t *timeout, const json_t *redirects, const json_t *save, struct error *err)
 {
 	bool follows = strcmp(o->method, "GET") == 0 || strcmp(o->method, "HEAD") == 0;
 
 	o->timeout = timeout ? json_number_value(timeout) : FETCH_TIMEOUT;
 	if (!(o->timeout >= HTTP_TIMEOUT_MIN && o->timeout <= HTTP_TIMEOUT_MAX))
-		return error_set(err, "payload.timeout: seconds, %g..%g, are needed", HTTP_TIMEOUT_MIN, HTTP_TIMEOUT_MAX);
-	if (redirects
-		&& (!json_is_integer(redirects) || json_integer_value(redirects) < 0
-			|| json_integer_value(redirects) > FETCH_REDIRECTS_MAX))
+		return error_set(
+		        err, "payload.timeout: seconds, %g..%g, are needed", HTTP_TIMEOUT_MIN, HTTP_TIMEOUT_MAX);
+	if (redirects &&
+	        (!json_is_integer(redirects) || json_integer_value(redirects) < 0 ||
+	                json_integer_value(redirects) > FETCH_REDIRECTS_MAX))
 		return error_set(err, "payload.redirects: a number 0..%d is needed", FETCH_REDIRECTS_MAX);
 	if (redirects && json_integer_value(redirects) > 0 && !follows)
 		return error_set(err, "payload.redirects: %s does not follow any", o->method);
@@ -216,14 +213,17 @@ check_fields(const json_t *payload, struct error *err)
 
 	if (!json_is_object(payload))
 		return error_set(err, "payload: an object is needed");
-	json_object_foreach((json_t *) (size_t) payload, name, value) {
+	json_object_foreach((json_t *) (size_t) payload, name, value)
+	{
 		bool known = false;
 
 		for (size_t i = 0; i < COUNT(fields); i++)
 			known = known || strcmp(name, fields[i]) == 0;
 		if (!known)
-			return error_set(err, "payload.%.100s: there is no such field; known are url, method, headers, body, json, "
-							 "expect, timeout, redirects, save", name);
+			return error_set(err,
+			        "payload.%.100s: there is no such field; known are url, method, headers, body, json, "
+			        "expect, timeout, redirects, save",
+			        name);
 	}
 	return 0;
 }
@@ -233,7 +233,7 @@ http_options_read(const json_t *payload, const char *idempotency_key, struct htt
 {
 	const json_t *body = json_object_get(payload, "body"), *json = json_object_get(payload, "json");
 	const char *url = json_string_value(json_object_get(payload, "url"));
-	struct error why = { "" };
+	struct error why = {""};
 	bool safe;
 
 	memset(options, 0, sizeof(*options));
@@ -246,15 +246,15 @@ http_options_read(const json_t *payload, const char *idempotency_key, struct htt
 		options->url_is_bad = true;
 		return error_set(err, "payload.url: %s", why.msg);
 	}
-	if (read_method(options, json_object_get(payload, "method"), body || json, err) < 0
-		|| read_headers(options, json_object_get(payload, "headers"), err) < 0
-		|| read_body(options, body, json, err) < 0
-		|| read_expect(options, json_object_get(payload, "expect"), err) < 0
-		|| read_limits(options, json_object_get(payload, "timeout"), json_object_get(payload, "redirects"),
-					   json_object_get(payload, "save"), err) < 0)
+	if (read_method(options, json_object_get(payload, "method"), body || json, err) < 0 ||
+	        read_headers(options, json_object_get(payload, "headers"), err) < 0 ||
+	        read_body(options, body, json, err) < 0 ||
+	        read_expect(options, json_object_get(payload, "expect"), err) < 0 ||
+	        read_limits(options, json_object_get(payload, "timeout"), json_object_get(payload, "redirects"),
+	                json_object_get(payload, "save"), err) < 0)
 		return -1;
-	safe = strcmp(options->method, "GET") == 0 || strcmp(options->method, "HEAD") == 0
-		   || strcmp(options->method, "OPTIONS") == 0;
+	safe = strcmp(options->method, "GET") == 0 || strcmp(options->method, "HEAD") == 0 ||
+	        strcmp(options->method, "OPTIONS") == 0;
 	if (!safe && !has_header(options, "Idempotency-Key"))
 		return add_header(options, "Idempotency-Key", idempotency_key, err);
 	return 0;
@@ -281,7 +281,8 @@ http_options_expect(const struct http_options *options, long status)
 		return status >= 200 && status < 300;
 	for (; i < n; i++) {
 		one = json_is_array(expect) ? json_array_get(expect, i) : expect;
-		if (json_is_integer(one) ? json_integer_value(one) == status : json_string_value(one)[0] - '0' == status / 100)
+		if (json_is_integer(one) ? json_integer_value(one) == status
+		                         : json_string_value(one)[0] - '0' == status / 100)
 			return true;
 	}
 	return false;

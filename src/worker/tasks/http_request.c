@@ -16,7 +16,7 @@
 #include "tasks.h"
 #include "web.h"
 
-#define RESULT_BODY_MAX		65536	/* bytes of the answer's body, as UTF-8, in the result */
+#define RESULT_BODY_MAX 65536 /* bytes of the answer's body, as UTF-8, in the result */
 
 /* The body as a JSON string, null when it is no text.  *cut is set when not all of it is there.  NULL: out of memory. */
 static json_t *
@@ -56,16 +56,16 @@ report(struct task_context *task, const struct http_options *options, const stru
 
 	if (web_sha256(answer, sha256) < 0 || !(body = body_text(answer, &cut)))
 		return task_fail(task, "out of memory");
-	if (options->save
-		&& task_artifact(task, "body", answer->content_type[0] ? answer->content_type : NULL,
-						 answer->body ? answer->body : "", answer->size) < 0) {
+	if (options->save &&
+	        task_artifact(task, "body", answer->content_type[0] ? answer->content_type : NULL,
+	                answer->body ? answer->body : "", answer->size) < 0) {
 		json_decref(body);
 		return task_fail(task, "%s", task_artifact_error(task));
 	}
 	result = json_pack("{s:s, s:s, s:i, s:O, s:s, s:o, s:I, s:s, s:b, s:i, s:o}", "url", options->url, "final_url",
-					   answer->final_url, "status", (int) answer->status, "headers", answer->headers, "content_type",
-					   answer->content_type, "body", body, "bytes", (json_int_t) answer->size, "sha256", sha256,
-					   "truncated", cut ? 1 : 0, "redirects", answer->redirects, "timing_us", web_timing(answer));
+	        answer->final_url, "status", (int) answer->status, "headers", answer->headers, "content_type",
+	        answer->content_type, "body", body, "bytes", (json_int_t) answer->size, "sha256", sha256, "truncated",
+	        cut ? 1 : 0, "redirects", answer->redirects, "timing_us", web_timing(answer));
 	return result ? task_succeed(task, result) : task_fail(task, "out of memory");
 }
 
@@ -73,7 +73,7 @@ report(struct task_context *task, const struct http_options *options, const stru
 static int
 complain(struct task_context *task, const struct fetch_answer *answer)
 {
-	struct page page = { .charset = "" };
+	struct page page = {.charset = ""};
 	int rc = 0;
 
 	if (answer->size > 0 && content_type_is_text(answer->content_type))
@@ -86,13 +86,16 @@ complain(struct task_context *task, const struct fetch_answer *answer)
 static int
 send_request(struct task_context *task, const struct http_options *options)
 {
-	struct fetch_request request = {
-		.url = options->url, .method = options->method, .headers = options->headers, .body = options->body,
-		.body_size = options->body_size, .body_max = FETCH_BODY_MAX, .redirects_max = options->redirects,
-		.keep_headers = true
-	};
+	struct fetch_request request = {.url = options->url,
+	        .method = options->method,
+	        .headers = options->headers,
+	        .body = options->body,
+	        .body_size = options->body_size,
+	        .body_max = FETCH_BODY_MAX,
+	        .redirects_max = options->redirects,
+	        .keep_headers = true};
 	struct fetch_answer answer;
-	struct error err = { "" };
+	struct error err = {""};
 	struct fetch *f = web_open(task, options->timeout, &err);
 	enum fetch_end end;
 	int rc;
@@ -115,7 +118,7 @@ static int
 http_request(struct task_context *task, const json_t *payload)
 {
 	struct http_options options;
-	struct error err = { "" };
+	struct error err = {""};
 	int rc;
 
 	if (http_options_read(payload, task_idempotency_key(task), &options, &err) < 0)
@@ -127,4 +130,4 @@ http_request(struct task_context *task, const json_t *payload)
 }
 
 JOBSCHED_TASK("http_request", .run = http_request,
-			  .summary = "Sends payload.method, headers and body to payload.url: status, headers and body as result.");
+        .summary = "Sends payload.method, headers and body to payload.url: status, headers and body as result.");

@@ -15,9 +15,8 @@ static struct fetch_policy policy;
 void
 web_setup(const struct address_list *allowed, const char *user_agent, const char *ca_file)
 {
-	policy = (struct fetch_policy) {
-		.allowed = allowed, .user_agent = user_agent, .ca_file = ca_file && ca_file[0] ? ca_file : NULL
-	};
+	policy = (struct fetch_policy){
+	        .allowed = allowed, .user_agent = user_agent, .ca_file = ca_file && ca_file[0] ? ca_file : NULL};
 	html_setup();
 }
 
@@ -65,11 +64,11 @@ web_fail_status(struct task_context *task, const struct fetch_answer *answer, co
 	const char *colon = excerpt[0] ? ": " : "";
 
 	if (answer->status != 429 && answer->status < 500)
-		return task_fail_for_good(task, "http_status", "%s answered %ld%s%s", answer->final_url, answer->status, colon,
-								  excerpt);
+		return task_fail_for_good(
+		        task, "http_status", "%s answered %ld%s%s", answer->final_url, answer->status, colon, excerpt);
 	if (answer->retry_after > 0)
 		return task_fail_after(task, (double) answer->retry_after, "%s answered %ld and asks to wait %ld s%s%s",
-							   answer->final_url, answer->status, answer->retry_after, colon, excerpt);
+		        answer->final_url, answer->status, answer->retry_after, colon, excerpt);
 	return task_fail(task, "%s answered %ld%s%s", answer->final_url, answer->status, colon, excerpt);
 }
 
@@ -84,8 +83,9 @@ web_timing(const struct fetch_answer *answer)
 {
 	const struct fetch_timing *t = &answer->timing;
 
-	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "dns", microseconds(t->dns), "connect", microseconds(t->connect), "tls",
-					 microseconds(t->tls), "first_byte", microseconds(t->first_byte), "total", microseconds(t->total));
+	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "dns", microseconds(t->dns), "connect", microseconds(t->connect),
+	        "tls", microseconds(t->tls), "first_byte", microseconds(t->first_byte), "total",
+	        microseconds(t->total));
 }
 
 int
@@ -94,7 +94,8 @@ web_sha256(const struct fetch_answer *answer, char out[65])
 	unsigned char digest[EVP_MAX_MD_SIZE];
 	unsigned len = 0;
 
-	if (EVP_Digest(answer->body ? answer->body : "", answer->size, digest, &len, EVP_sha256(), NULL) != 1 || len != 32)
+	if (EVP_Digest(answer->body ? answer->body : "", answer->size, digest, &len, EVP_sha256(), NULL) != 1 ||
+	        len != 32)
 		return -1;
 	for (unsigned i = 0; i < len; i++)
 		snprintf(out + (size_t) i * 2, 3, "%02x", digest[i]);
