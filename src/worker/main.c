@@ -23,6 +23,7 @@
 #include "claimer.h"
 #include "clock.h"
 #include "consumer.h"
+#include "exec.h"
 #include "finisher.h"
 #include "log.h"
 #include "plugin.h"
@@ -159,7 +160,8 @@ registry_setup(const struct worker *w, const struct options *o)
 {
 	struct error err = { "" };
 
-	if (registry_accept(NULL, &err) < 0 || plugin_load_all(w->settings.task_path, &err) < 0) {
+	if (registry_accept(NULL, &err) < 0 || plugin_load_all(w->settings.task_path, &err) < 0
+		|| exec_setup(&w->settings.commands, &err) < 0) {
 		fprintf(stderr, "jobsched-worker: %s\n", err.msg);
 		exit(2);
 	}
@@ -176,7 +178,7 @@ tasks_setup(struct worker *w)
 
 	web_setup(&w->settings.allowed, w->settings.crawl_user_agent, getenv("SSL_CERT_FILE"));
 	w->blobs = artifact_store_open(&w->settings, &err);
-	if (!w->blobs)
+	if (!w->blobs || exec_start(&err) < 0)
 		die(&err);
 }
 
@@ -266,6 +268,7 @@ shut_down(struct worker *w)
 	claimer_free(&w->claimer);
 	finisher_free(&w->finisher);
 	hub_free(&w->hub);
+	exec_close();
 	blob_close(w->blobs);
 	close(w->signals);
 	settings_free(&w->settings);
@@ -279,6 +282,7 @@ run_one(struct worker *w, const struct options *o)
 {
 	int code = tryout_run(&w->settings, w->blobs, w->signals, o->task, o->payload);
 
+	exec_close();
 	blob_close(w->blobs);
 	close(w->signals);
 	settings_free(&w->settings);

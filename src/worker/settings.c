@@ -71,6 +71,8 @@ static const struct config_item items[] = {
 	  .help = "how often a request is sent again that failed for a reason that may pass" },
 	{ .name = "JOBSCHED_TASK_PATH", .type = CONFIG_TEXT, .def = "", .offset = FIELD(task_path),
 	  .help = "directory of shared objects with more tasks; only root and the worker's user may write to it" },
+	{ .name = "EXEC_TASKS_FILE", .type = CONFIG_TEXT, .def = "", .offset = FIELD(exec_tasks_file),
+	  .help = "file that lists the commands that are tasks (JSON); only root and the worker's user may write to it" },
 	{ .name = "TASK_TIMEOUT", .type = CONFIG_SECONDS, .def = "0",
 	  .min = 0, .max = 31536000, .offset = FIELD(task_timeout),
 	  .help = "seconds that a task may run when its job has no timeout; 0: no limit" },
@@ -179,6 +181,8 @@ settings_load(struct settings *s, struct error *err)
 						 s->crawl_allow_private, why.msg);
 	if (check_user_agent(s->crawl_user_agent, err) < 0)
 		return -1;
+	if (*s->exec_tasks_file && exec_file_load(s->exec_tasks_file, &s->commands, &why) < 0)
+		return error_set(err, "EXEC_TASKS_FILE=%s: %s", s->exec_tasks_file, why.msg);
 	rc = broker_url_parse(s->rabbitmq_url, &broker, err);
 	broker_url_free(&broker);
 	if (rc < 0)
@@ -204,6 +208,7 @@ settings_free(struct settings *s)
 	free(s->queues);
 	free(s->dsn);
 	address_list_free(&s->allowed);
+	exec_commands_free(&s->commands);
 	config_free(items, NITEMS, s);
 	memset(s, 0, sizeof(*s));
 }

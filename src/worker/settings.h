@@ -9,6 +9,7 @@
 
 #include "address.h"
 #include "error.h"
+#include "exec_file.h"
 #include "log.h"
 
 struct settings {
@@ -37,6 +38,7 @@ struct settings {
 	long s3_retries;
 	char *crawl_allow_private;
 	char *task_path;
+	char *exec_tasks_file;
 	double task_timeout;		/* seconds; 0: no limit */
 	char *crawl_user_agent;
 
@@ -48,6 +50,7 @@ struct settings {
 	enum log_level log_level;
 	bool log_json;
 	struct address_list allowed;
+	struct exec_commands commands;
 };
 
 /* Reads and checks everything; the message names the variable.  settings is zeroed by the caller. */

@@ -71,7 +71,7 @@ subtest 'the command line' => sub {
 	like($out, qr/^$_ +\S/m, "--list-tasks has $_") for 'crawl_url', 'echo', 'fail', 'http_request', 'sleep';
 	($code, $out, $err) = $stack->run($program, '--help');
 	like($out, qr/\b$_\b/, "--help has $_") for qw(DATABASE_URL RABBITMQ_URL RABBITMQ_QUEUE RABBITMQ_PREFETCH MAX_CONCURRENCY WORKER_ID
-		HEARTBEAT_INTERVAL SHUTDOWN_TIMEOUT BLOB_STORE BLOB_DIR CRAWL_ALLOW_PRIVATE CRAWL_USER_AGENT LOG_LEVEL LOG_FORMAT);
+		HEARTBEAT_INTERVAL SHUTDOWN_TIMEOUT BLOB_STORE BLOB_DIR CRAWL_ALLOW_PRIVATE CRAWL_USER_AGENT EXEC_TASKS_FILE LOG_LEVEL LOG_FORMAT);
 	($code, $out, $err) = $stack->run($program, '--check-config',
 		{ env => { DATABASE_URL => 'postgresql://u:secret1@h/d', RABBITMQ_URL => 'amqp://u:secret2@h/v' } });
 	is($code, 0, '--check-config accepts what is good');
