@@ -51,10 +51,6 @@ void exec_pool_free(struct exec_pool *pool);
 char **exec_environment(const struct exec_command *command, struct task_context *task);
 void exec_environment_free(char **environment);
 
-/* A failure that is tried again, with a reason of its own.  Returns what the task returns. */
-int exec_fail(struct task_context *task, const char *reason, const char *fmt, ...)
-        __attribute__((format(printf, 3, 4)));
-
 /* RFC 3339 time at which the run's time is up into buf, CLOCK_TEXT_SIZE bytes; false when there is no limit. */
 bool exec_deadline(const struct exec_command *command, struct task_context *task, double *seconds_left, char *buf);
 

@@ -19,6 +19,7 @@
 #include "exec_answer.h"
 #include "exec_talk.h"
 #include "log.h"
+#include "task_context.h"
 #include "utf8.h"
 
 #define ENVELOPE 65536 /* bytes of an answer beside its result: traceback and the like */
@@ -308,13 +309,14 @@ judge(struct task_context *task, const struct exec_talk *talk, int status)
 	else if (talk->stop == EXEC_TOLD)
 		rc = task_stopped(task);
 	else if (talk->stop == EXEC_OVERTIME)
-		rc = exec_fail(task, "timeout", "the command's time limit of %g s is over: the process was ended%s%s",
-		        talk->command->timeout, colon, errors);
+		rc = task_refuse(task, TASK_FAILED, "timeout",
+		        "the command's time limit of %g s is over: the process was ended%s%s", talk->command->timeout,
+		        colon, errors);
 	else if (talk->stop == EXEC_CLOSED)
-		rc = exec_fail(task, "bad_answer",
+		rc = task_refuse(task, TASK_FAILED, "bad_answer",
 		        "the process closed its standard output without an answer: it was ended%s%s", colon, errors);
 	else
-		rc = exec_fail(task, WIFSIGNALED(status) ? "signal" : "exit_code",
+		rc = task_refuse(task, TASK_FAILED, WIFSIGNALED(status) ? "signal" : "exit_code",
 		        "the process ended before it answered, %s%s%s", how, colon, errors);
 	free(text);
 	return rc;
@@ -337,7 +339,8 @@ converse(struct task_context *task, const struct exec_command *command, struct s
 	if (!exec_talk_to_a_line(&talk, &len)) {
 		rc = judge(task, &talk, exec_process_reap(&server->process));
 	} else if (exec_answer_parse(talk.output, len, server->runs, &answer, &err) < 0) {
-		rc = exec_fail(task, "bad_answer", "what came on standard output is no answer: %s", err.msg);
+		rc = task_refuse(
+		        task, TASK_FAILED, "bad_answer", "what came on standard output is no answer: %s", err.msg);
 	} else {
 		rc = report(task, command, &answer);
 		exec_answer_free(&answer);
@@ -366,7 +369,7 @@ exec_lines_run(struct task_context *task, struct exec_pool *pool, const char *na
 	int rc;
 
 	if (!server)
-		return *err.msg ? exec_fail(task, "not_started", "%s", err.msg) : task_stopped(task);
+		return *err.msg ? task_refuse(task, TASK_FAILED, "not_started", "%s", err.msg) : task_stopped(task);
 	request = make_request(command, task, name, payload, ++server->runs);
 	if (request)
 		rc = converse(task, command, server, request, &keep);

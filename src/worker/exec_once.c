@@ -10,6 +10,7 @@
 #include "exec.h"
 #include "exec_answer.h"
 #include "exec_talk.h"
+#include "task_context.h"
 #include "utf8.h"
 
 #define SHOWN 160 /* bytes of a bad result that the error shows */
@@ -52,16 +53,16 @@ judge(struct task_context *task, const struct exec_talk *talk, int status, const
 	if (talk->stop == EXEC_TOLD)
 		return task_stopped(task);
 	if (talk->stop == EXEC_OVERTIME)
-		return exec_fail(task, "timeout", "the command's time limit of %g s is over%s%s", command->timeout,
-		        colon, errors);
+		return task_refuse(task, TASK_FAILED, "timeout", "the command's time limit of %g s is over%s%s",
+		        command->timeout, colon, errors);
 	if (success)
 		return bad_result(task, talk, err.msg, errors);
 
 	exec_process_describe(status, how, sizeof(how));
 	if (WIFSIGNALED(status))
-		return exec_fail(task, "signal", "%s%s%s", how, colon, errors);
+		return task_refuse(task, TASK_FAILED, "signal", "%s%s%s", how, colon, errors);
 	if (WEXITSTATUS(status) == EX_TEMPFAIL)
-		return exec_fail(task, "exit_code", "%s%s%s", how, colon, errors);
+		return task_refuse(task, TASK_FAILED, "exit_code", "%s%s%s", how, colon, errors);
 	return task_fail_for_good(task, "exit_code", "%s%s%s", how, colon, errors);
 }
 
@@ -80,7 +81,7 @@ exec_once_run(struct task_context *task, const struct exec_command *command, con
 	rc = exec_process_start(&process, command, environment, SIGKILL, guard, &err);
 	exec_environment_free(environment);
 	if (rc < 0)
-		return exec_fail(task, "not_started", "%s", err.msg);
+		return task_refuse(task, TASK_FAILED, "not_started", "%s", err.msg);
 
 	exec_talk_start(&talk, task, command, &process, payload, strlen(payload));
 	exec_talk_to_the_end(&talk);

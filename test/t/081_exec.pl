@@ -249,7 +249,7 @@ subtest 'how commands end' => sub {
 	is_deeply([ (end('one'))[0 .. 3] ], [ 'failed', 1, 'exit_code', 'exit code 1: to standard error' ], 'others fail for good');
 	my $id = id('one');
 	like($stack->log_text($worker), qr/name=exit job=$id attempt=1 message="exit: to standard error"/, 'standard error is logged');
-	is_deeply([ (end('signal'))[0, 1, 3] ], [ 'failed', 2, 'killed by signal SIGSEGV: dying' ], 'a signal is named, and the run tried again');
+	is_deeply([ (end('signal'))[0 .. 3] ], [ 'failed', 2, 'signal', 'killed by signal SIGSEGV: dying' ], 'a signal is named, and the run tried again');
 
 	$id = id('number');
 	is($stack->sql("SELECT status, result_payload FROM jobsched.job_executions WHERE job_id = '$id'"), 'succeeded|[0.1, 12345678901234567890123]', 'a result is kept digit for digit');
@@ -263,7 +263,7 @@ subtest 'how commands end' => sub {
 	my $error = (end('noisy'))[3];
 	ok($error =~ /^exit code 3: \.\.\./ && $error =~ /\nline 2999 of very much\n\x{FFFD}\x{FFFD}end$/ && length $error < 120, 'the end of much standard error is kept') or diag($error);
 	is_deeply([ (end('hungry'))[0, 1] ], [ 'failed', 1 ], 'an allocation above max_memory_mib fails');
-	is_deeply([ (end('missing'))[0, 1, 3] ], [ 'failed', 2, '/nonexistent/program: No such file or directory' ], 'a program that is not there is named');
+	is_deeply([ (end('missing'))[0 .. 3] ], [ 'failed', 2, 'not_started', '/nonexistent/program: No such file or directory' ], 'a program that is not there is named');
 	is((end('nowhere'))[3], 'directory /nonexistent: No such file or directory', 'and so is a directory');
 	is_deeply([ (end('behind'))[0, 4] ], [ 'succeeded', 1 ], 'what a command leaves in the background is not waited for');
 	nothing_left('after these');
@@ -280,7 +280,7 @@ subtest 'cancelling and time limits' => sub {
 		is((final($id))[0], $status, $what);
 		cmp_ok(time - $from, '<', 5, 'soon');
 	}
-	is_deeply([ (retried('slow', {}))[0, 1, 3] ], [ 'failed', 2, "the command's time limit of 0.3 s is over" ], "a command's own time limit");
+	is_deeply([ (retried('slow', {}))[0 .. 3] ], [ 'failed', 2, 'timeout', "the command's time limit of 0.3 s is over" ], "a command's own time limit");
 	is_deeply([ (ends('stubborn', {}, "timeout => interval '0.5 s', max_retries => 0"))[0, 2, 3] ], [ 'failed', 'timeout', 'the time limit of 0.5 s is over' ], "and a job's");
 	nothing_left('after these');
 };
@@ -307,7 +307,7 @@ subtest 'Python tasks' => sub {
 	my @interpreters = $stack->log_text($worker) =~ /a command's process has started command=python pid=(\d+)/g;
 	cmp_ok(scalar @interpreters, '<=', 2, 'all of this were two interpreters');
 	@end = retried('original', { what => 'crash' });
-	is_deeply([ @end[0, 1, 3] ], [ 'failed', 2, 'the process ended before it answered, killed by signal SIGKILL: about to crash' ], 'an interpreter that dies costs an attempt');
+	is_deeply([ @end[0 .. 3] ], [ 'failed', 2, 'signal', 'the process ended before it answered, killed by signal SIGKILL: about to crash' ], 'an interpreter that dies costs an attempt');
 	is((ends('top_words', 'a'))[0], 'succeeded', 'and another takes its place');
 
 	$id = submit('original', { what => 'sleep' });
@@ -334,7 +334,7 @@ subtest 'Python tasks' => sub {
 subtest 'long-lived processes that misbehave' => sub {
 	is((ends('bad_lines', q({'id': id, 'result': 5} and __import__('json').dumps({'id': id, 'result': 5}))))[4], 5, 'a process of another make');
 	my @end = retried('bad_lines', q('hello'));
-	is_deeply([ @end[0, 1, 3] ], [ 'failed', 2, "what came on standard output is no answer: column 5: invalid token near 'hello': hello" ], 'an answer that is none is shown');
+	is_deeply([ @end[0 .. 3] ], [ 'failed', 2, 'bad_answer', "what came on standard output is no answer: column 5: invalid token near 'hello': hello" ], 'an answer that is none is shown');
 	is((ends('bad_lines', q('{"id": 77, "result": 1}')))[3], 'what came on standard output is no answer: its id is not that of the request, 1: {"id": 77, "result": 1}', 'one to another request too');
 	is((ends('bad_lines', q('{"id": %d, "result": "%s"}' % (id, 'x' * 2000000))))[2], 'result_too_large', 'one that is too large');
 	is((ends('bad_lines', q(sys.exit(3))))[3], 'the process ended before it answered, exit code 3', 'one that ends instead');

@@ -4,7 +4,6 @@
  * Every entry of EXEC_TASKS_FILE serves the tasks that it names.  The task `exec` runs an entry by its own name, payload
  * {"command": "resize", "payload": {...}}.
  */
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,22 +25,6 @@ run_command(struct task_context *task, const struct exec_command *command, const
 	if (command->mode == EXEC_LINES)
 		return exec_lines_run(task, pools[command - commands->list], name, payload);
 	return exec_once_run(task, command, payload, &guard);
-}
-
-int
-exec_fail(struct task_context *task, const char *reason, const char *fmt, ...)
-{
-	char *text = NULL;
-	va_list ap;
-	int rc;
-
-	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) < 0)
-		text = NULL;
-	va_end(ap);
-	rc = task_fail(task, "%s", text ? text : reason);
-	free(text);
-	return rc;
 }
 
 static const struct exec_command *
