@@ -139,14 +139,21 @@ sub stack
 # env() -> (PGHOST => ..., RABBITMQ_URL => ..., ...): what .run/env exports
 sub env { my ($self) = @_; return $self->read_file('env') =~ /^export (\w+)=(.*)$/mg }
 
+# The words and the environment of psql.
+sub psql_command
+{
+	my ($self, %how) = @_;
+	return ({ $self->env, PGAPPNAME => 'test', PGOPTIONS => '-c client_min_messages=warning' }, "$bin/psql", '-XAtq', '-v', 'ON_ERROR_STOP=1',
+		'-U', $how{role} || 'postgres', '-d', $how{database} || 'jobsched', @{ $how{args} || [] }, '-f', '-');
+}
+
 # psql(SQL, role => 'app', database => 'jobsched', args => [...]) -> (exit code, stdout, stderr).  Roles: postgres (superuser),
 # admin, app, jobsched_api_login, jobsched_worker_login.
 sub psql
 {
 	my ($self, $sql, %how) = @_;
-	my ($code, $out, $err) = $self->run("$bin/psql", '-XAtq', '-v', 'ON_ERROR_STOP=1', '-U', $how{role} || 'postgres',
-		'-d', $how{database} || 'jobsched', @{ $how{args} || [] }, '-f', '-',
-		{ stdin => $sql, env => { $self->env, PGAPPNAME => 'test', PGOPTIONS => '-c client_min_messages=warning' }, timeout => $how{timeout} });
+	my ($env, @command) = $self->psql_command(%how);
+	my ($code, $out, $err) = $self->run(@command, { stdin => $sql, env => $env, timeout => $how{timeout} });
 	chomp $out;
 	return ($code, $out, $err);
 }
@@ -183,17 +190,55 @@ sub wait_for
 sub wait_for_sql
 {
 	my ($self, $sql, $expected, $timeout) = @_;
-	my $last = '';
+	my ($last, $session) = ('');
 	$expected //= 't';
 	my $seen = eval {
 		$self->wait_for($sql, sub {
-			my ($code, $out, $err) = $self->psql($sql, timeout => 30);
-			$last = $code == 0 ? $out : $err;
-			return $code == 0 && $out eq $expected;
+			(my $code, $last) = $self->ask_again(\$session, $sql);
+			return $code == 0 && $last eq $expected;
 		}, $timeout);
 	};
-	croak "$@expected: $expected\nlast answer: $last" if !$seen;
+	my $why = $@;
+	session_end($session) if $session;
+	croak "${why}expected: $expected\nlast answer: $last" if !$seen;
 	return 1;
+}
+
+# ask_again(\$session, SQL) -> (0, answer) or (not 0, error): like psql(SQL), in one session as long as no error ends it.  A
+# psql and a server process for each look would cost more than what is being waited for.
+sub ask_again
+{
+	my ($self, $session, $sql) = @_;
+	my $now = $$session;
+	if (!$now)
+	{
+		my ($env, @command) = $self->psql_command;
+		local %ENV = (%ENV, %{$env});
+		$now = $$session = { in => '', out => '', err => '', timer => IPC::Run::timer(30) };
+		$now->{psql} = IPC::Run::start(\@command, '<', \$now->{in}, '>', \$now->{out}, '2>', \$now->{err}, $now->{timer});
+	}
+	$now->{out} = '';
+	$now->{in} .= "$sql\n;\n\\echo :end of answer:\n";
+	$now->{timer}->start(30);
+	my $alive = eval { while ($now->{out} !~ /^:end of answer:$/m && $now->{psql}->pumpable && !$now->{timer}->is_expired) { $now->{psql}->pump } 1 };
+	return (0, $1) if $alive && $now->{out} =~ /\A(.*?)\n?^:end of answer:$/ms;
+	$$session = undef;
+	my $why = $now->{timer}->is_expired ? "no answer within 30 s\n" : '';
+	session_end($now);
+	return (1, $why . $now->{err});
+}
+
+sub session_end
+{
+	my ($session) = @_;
+	local $?;
+	if ($session->{timer}->is_expired) { $session->{psql}->kill_kill }
+	else
+	{
+		$session->{timer}->reset;
+		eval { $session->{psql}->finish };
+	}
+	return;
 }
 
 # wait_for_log(NAME, qr/.../, seconds)
@@ -268,10 +313,13 @@ sub start_worker
 	$self->{newest} = $name;
 	if ($wait)
 	{
+		my $session;
 		$self->wait_for("worker $name to register", sub {
 			croak "worker $name ended: " . $self->log_text($name) if !$self->worker_runs($name);
-			return $self->sql("SELECT count(*) FROM jobsched.workers WHERE state = 'live' AND info->>'pid' = '$pid'") eq '1';
+			my ($code, $answer) = $self->ask_again(\$session, "SELECT count(*) FROM jobsched.workers WHERE state = 'live' AND info->>'pid' = '$pid'");
+			return $code == 0 && $answer eq '1';
 		});
+		session_end($session);
 	}
 	return $name;
 }
@@ -419,6 +467,7 @@ $SIG{$_} = sub { exit 1 } for 'TERM', 'INT', 'HUP', 'PIPE';
 END
 {
 	my $code = $?;
+	$SIG{$_} = sub { } for 'TERM', 'INT', 'HUP', 'PIPE';    # not twice: a second one would leave servers running
 	my $failed = $code != 0 || (Test::More->can('builder') && !Test::More->builder->is_passing);
 	for my $self (grep { defined } values %alive)
 	{

@@ -21,10 +21,11 @@ warn() { echo "stack: $*" >&2; }
 die() { warn "$*"; exit 1; }
 
 # Servers refuse to run as root, and tasks should not: root steps down to these users, anyone else stays who he is.
+me=$(id -un)
 if [ "$EUID" = 0 ]; then
 	pg_user=postgres mq_user=rabbitmq program_user=nobody
 else
-	pg_user=$(id -un) mq_user=$pg_user program_user=$pg_user
+	pg_user=$me mq_user=$me program_user=$me
 fi
 
 # step_down USER: the words that make a command run as USER
@@ -54,7 +55,7 @@ own() {
 # write_private USER FILE: standard input becomes a file that only USER reads, at once whole
 write_private() {
 	local new=$2.new
-	rm -f "$new"
+	if [ -e "$new" ] || [ -L "$new" ]; then rm -f "$new"; fi
 	(umask 077 && cat >"$new")
 	[ "$EUID" != 0 ] || chown "$1:" "$new"
 	mv -f "$new" "$2"
@@ -65,10 +66,14 @@ secret() {
 	local file=$data/secrets/$1
 	if [ ! -s "$file" ]; then
 		[ -d "$data/secrets" ] || install -d -m 700 "$data/secrets"
-		od -An -vtx1 -N16 /dev/urandom | tr -d ' \n' | write_private "$(id -un)" "$file"
+		printf '%08x%08x%08x%08x' "$SRANDOM" "$SRANDOM" "$SRANDOM" "$SRANDOM" | write_private "$me" "$file"
 	fi
-	cat "$file"
+	echo "$(<"$file")"
 }
+
+# A twentieth of a second: by reading from a pipe that stays silent, because sleep would be a process each time.
+exec 8<> <(:)
+nap() { read -rt 0.05 -u 8 || true; }
 
 # wait_until SECONDS COMMAND...: polls; fails when the time is over
 wait_until() {
@@ -76,7 +81,7 @@ wait_until() {
 	shift
 	until "$@"; do
 		((SECONDS < deadline)) || return 1
-		sleep 0.05
+		nap
 	done
 }
 
@@ -101,7 +106,12 @@ port_pick() {
 }
 
 # port NAME: the one that the stack uses for NAME now
-port() { sed -n "s/^$1=//p" "$dir/ports" 2>/dev/null || true; }
+port() {
+	local name number
+	while IFS='=' read -r name number; do
+		[ "$name" != "$1" ] || echo "$number"
+	done 2>/dev/null <"$dir/ports" || true
+}
 
 # port_settle NAME: makes sure that NAME, which is not in use by this stack now, has a free port: the one in the settings,
 # else that of last time, else another.
@@ -192,7 +202,7 @@ spawn() {
 	mapfile -t words < <(step_down "$user")
 	(
 		cd "${place[$name]}" || exit 1
-		exec </dev/null >>"$logs/$name.log" 2>&1 9>&-
+		exec </dev/null >>"$logs/$name.log" 2>&1 8>&- 9>&-
 		for variable in $(compgen -e); do unset "$variable"; done
 		export PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin LANG=C.UTF-8 "${variables[@]}"
 		exec setsid "${words[@]}" "$@"
@@ -213,7 +223,7 @@ await() {
 			if is_ours "$pid" "$name"; then kill "$pid"; fi
 			exit 1
 		fi
-		sleep 0.05
+		nap
 	done
 	say "$title is ready (pid $pid, $((SECONDS - begin)) s)"
 }

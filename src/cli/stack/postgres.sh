@@ -14,14 +14,39 @@ pg_init() {
 	[ ! -s "$pg_data/PG_VERSION" ] || return 0
 	say 'making a database cluster'
 	rm -rf "$pg_data"
-	own "$pg_user" "$pg_data"
+	if [ -n "${STACK_TEMPLATE-}" ]; then
+		pg_template
+		cp "$STACK_TEMPLATE/password" "$data/secrets/postgres"
+		cp -a --reflink=auto "$STACK_TEMPLATE/postgres" "$pg_data"
+	else
+		pg_initdb "$pg_data"
+	fi
+	rm -f "$data/script.sha256"
+	echo "include 'stack.conf'" >>"$pg_data/postgresql.conf"
+}
+
+# pg_initdb DIRECTORY: a cluster there, whose superuser has this stack's password
+pg_initdb() {
+	own "$pg_user" "$1"
 	secret postgres | write_private "$pg_user" "$data/postgres.password"
 	(
-		cd / && as "$pg_user" "$pg_bin/initdb" -D "$pg_data" -U postgres -E UTF8 --locale=C.UTF-8 --auth=scram-sha-256 \
+		cd / && as "$pg_user" "$pg_bin/initdb" -D "$1" -U postgres -E UTF8 --locale=C.UTF-8 --auth=scram-sha-256 \
 			--pwfile="$data/postgres.password" ${STACK_FAST:+--no-sync}
-	) >"$logs/initdb.log" 2>&1 || { cat "$logs/initdb.log" >&2; rm -rf "$pg_data"; die 'initdb failed'; }
-	rm -f "$data/postgres.password" "$data/script.sha256"
-	echo "include 'stack.conf'" >>"$pg_data/postgresql.conf"
+	) >"$logs/initdb.log" 2>&1 || { cat "$logs/initdb.log" >&2; rm -rf "$1"; die 'initdb failed'; }
+	rm -f "$data/postgres.password"
+}
+
+# pg_template: what initdb makes, with the password, in STACK_TEMPLATE; made by the first stack that needs it
+pg_template() {
+	secret postgres >/dev/null	# which makes the directory
+	(
+		flock 7
+		if [ ! -e "$STACK_TEMPLATE/password" ]; then
+			rm -rf "$STACK_TEMPLATE/postgres"
+			pg_initdb "$STACK_TEMPLATE/postgres"
+			secret postgres | write_private "$pg_user" "$STACK_TEMPLATE/password"
+		fi
+	) 7>"$STACK_TEMPLATE/lock"
 }
 
 pg_configure() {
@@ -51,10 +76,11 @@ pg_passwords() {
 	local role
 	for role in postgres admin app jobsched_api_login jobsched_worker_login; do
 		echo "127.0.0.1:$(port POSTGRES_PORT):*:$role:$(secret "$role")"
-	done | write_private "$(id -un)" "$dir/pgpass"
+	done | write_private "$me" "$dir/pgpass"
 }
 
-pg_answers() { [ "$(database=postgres superuser -c 'SELECT 1' 2>/dev/null)" = 1 ]; }
+pg_listens() { (exec 7<>"/dev/tcp/127.0.0.1/$(port POSTGRES_PORT)") 2>/dev/null; }
+pg_answers() { pg_listens && [ "$(database=postgres superuser -c 'SELECT 1' 2>/dev/null)" = 1 ]; }
 
 pg_start() {
 	local pid
@@ -90,7 +116,7 @@ pg_database() {
 	if [ "$(superuser -c "SELECT count(*) FROM pg_extension WHERE extname = 'jobsched'")" = 0 ]; then
 		say 'creating the extension jobsched'
 		superuser -c 'CREATE EXTENSION jobsched'
-		script_sum | write_private "$(id -un)" "$data/script.sha256"
+		script_sum | write_private "$me" "$data/script.sha256"
 	fi
 	{
 		for role in admin app jobsched_api_login jobsched_worker_login; do

@@ -51,7 +51,7 @@ settings_pattern() {
 
 settings_read() {
 	local line name value pattern words n=0
-	[ -e "$dir/settings" ] || settings_default | write_private "$(id -un)" "$dir/settings"
+	[ -e "$dir/settings" ] || settings_default | write_private "$me" "$dir/settings"
 	settings=() settings_names=()
 	while IFS= read -r line || [ -n "$line" ]; do
 		n=$((n + 1))
