@@ -169,6 +169,22 @@ read_error(const char *line, size_t len, struct exec_answer *a, struct error *er
 	return 0;
 }
 
+static int
+read_progress(const char *line, size_t len, struct exec_answer *a, struct error *err)
+{
+	const json_t *percent = json_object_get(a->root, "progress");
+	const json_t *text = json_object_get(a->root, "text");
+
+	a->progress = true;
+	a->percent = json_is_number(percent) ? json_number_value(percent) : -1;
+	a->text = json_string_value(text);
+	if (!json_is_null(percent) && !(json_is_number(percent) && a->percent >= 0 && a->percent <= 100))
+		return refuse(line, len, err, "progress is neither 0..100 nor null");
+	if (text && !json_is_null(text) && !a->text)
+		return refuse(line, len, err, "text is no string");
+	return 0;
+}
+
 int
 exec_answer_parse(const char *line, size_t len, long long id, struct exec_answer *answer, struct error *err)
 {
@@ -192,12 +208,19 @@ exec_answer_parse(const char *line, size_t len, long long id, struct exec_answer
 		refuse(line, len, err, text);
 		goto failed;
 	}
-	if (!json_object_get(answer->root, "result") == !json_object_get(answer->root, "error")) {
-		refuse(line, len, err, "either result or error is needed");
+	if (!!json_object_get(answer->root, "result") + !!json_object_get(answer->root, "error") +
+	                !!json_object_get(answer->root, "progress") !=
+	        1) {
+		refuse(line, len, err, "one of result, error and progress is needed");
 		goto failed;
 	}
 	if (json_object_get(answer->root, "error")) {
 		if (read_error(line, len, answer, err) < 0)
+			goto failed;
+		return 0;
+	}
+	if (json_object_get(answer->root, "progress")) {
+		if (read_progress(line, len, answer, err) < 0)
 			goto failed;
 		return 0;
 	}

@@ -2,6 +2,7 @@
  * exec_answer.h: the lines that a long-lived process (EXEC_LINES) and the worker exchange; docs/exec.md is their contract.
  *
  *	> {"id":1,"task":"greet","job_id":"...",...,"payload":{"who":"you"}}
+ *	< {"id":1,"progress":50,"text":"half"}
  *	< {"id":1,"result":{"greeting":"hello you"}}
  *	< {"id":1,"error":"nobody to greet","retry":false,"reason":"bad_payload","traceback":"..."}
  */
@@ -14,10 +15,14 @@
 
 #include "error.h"
 
+/* What a line says: one of result, error and progress. */
 struct exec_answer {
 	json_t *root; /* what the text stands in */
-	char *result; /* malloc'ed JSON, as it came; NULL: an error */
-	const char *error;
+	char *result; /* malloc'ed JSON, as it came; or NULL */
+	const char *error; /* or NULL */
+	bool progress; /* the answer is still to come */
+	double percent; /* progress: 0..100; negative: unknown */
+	const char *text; /* progress: NULL: none */
 	const char *traceback; /* NULL: none */
 	const char *reason; /* NULL: none */
 	bool retry;
@@ -25,7 +30,7 @@ struct exec_answer {
 };
 
 /*
- * The answer to request `id`.  Returns -1 when it is none; the message says what is wrong and shows the line's
+ * A line of the answer to request `id`.  Returns -1 when it is none; the message says what is wrong and shows the line's
  * beginning.
  */
 int exec_answer_parse(const char *line, size_t len, long long id, struct exec_answer *answer, struct error *err);

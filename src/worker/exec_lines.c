@@ -322,6 +322,22 @@ judge(struct task_context *task, const struct exec_talk *talk, int status)
 	return rc;
 }
 
+/* The answer, after what it says about its progress.  False: none came, and err says why when the process has not ended. */
+static bool
+receive(struct exec_talk *talk, long long id, struct exec_answer *answer, size_t *len, struct error *err)
+{
+	while (exec_talk_to_a_line(talk, len)) {
+		if (exec_answer_parse(talk->output, *len, id, answer, err) < 0)
+			return false;
+		if (!answer->progress)
+			return true;
+		task_progress(talk->task, answer->percent, answer->text);
+		exec_answer_free(answer);
+		exec_talk_drop_line(talk, *len);
+	}
+	return false;
+}
+
 /* Sends the request and takes the answer.  keep: the process may serve another run. */
 static int
 converse(struct task_context *task, const struct exec_command *command, struct server *server, const char *request,
@@ -330,18 +346,13 @@ converse(struct task_context *task, const struct exec_command *command, struct s
 	struct exec_answer answer;
 	struct exec_talk talk;
 	struct error err = {""};
-	size_t len;
+	size_t len = 0;
 	int rc;
 
 	exec_talk_start(&talk, task, command, &server->process, request, strlen(request));
 	talk.max_output = command->max_result + ENVELOPE;
 	*keep = false;
-	if (!exec_talk_to_a_line(&talk, &len)) {
-		rc = judge(task, &talk, exec_process_reap(&server->process));
-	} else if (exec_answer_parse(talk.output, len, server->runs, &answer, &err) < 0) {
-		rc = task_refuse(
-		        task, TASK_FAILED, "bad_answer", "what came on standard output is no answer: %s", err.msg);
-	} else {
+	if (receive(&talk, server->runs, &answer, &len, &err)) {
 		rc = report(task, command, &answer);
 		exec_answer_free(&answer);
 		if (talk.output_len > len + 1)
@@ -353,6 +364,11 @@ converse(struct task_context *task, const struct exec_command *command, struct s
 		/* It answered while it was told to stop: it goes on to do so. */
 		if (talk.stop != EXEC_GOES_ON)
 			exec_talk_to_the_end(&talk);
+	} else if (*err.msg) {
+		rc = task_refuse(
+		        task, TASK_FAILED, "bad_answer", "what came on standard output is no answer: %s", err.msg);
+	} else {
+		rc = judge(task, &talk, exec_process_reap(&server->process));
 	}
 	exec_talk_free(&talk);
 	return rc;

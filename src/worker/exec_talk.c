@@ -385,3 +385,10 @@ exec_talk_to_a_line(struct exec_talk *talk, size_t *length)
 		step(talk);
 	}
 }
+
+void
+exec_talk_drop_line(struct exec_talk *talk, size_t length)
+{
+	talk->output_len -= length + 1;
+	memmove(talk->output, talk->output + length + 1, talk->output_len);
+}

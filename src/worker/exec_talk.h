@@ -63,6 +63,9 @@ void exec_talk_to_the_end(struct exec_talk *talk);
  */
 bool exec_talk_to_a_line(struct exec_talk *talk, size_t *length);
 
+/* Forgets that line, so that the next one can come. */
+void exec_talk_drop_line(struct exec_talk *talk, size_t length);
+
 /* Takes in what is there on standard error without waiting. */
 void exec_talk_read_errors(struct exec_talk *talk);
 

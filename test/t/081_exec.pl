@@ -56,6 +56,7 @@ $json->indent(0)->space_before(0)->space_after(0);
 $stack->write_file('exec/original.py', <<'PYTHON');
 import os, signal, subprocess, sys, time
 
+import jobsched_tasks
 from app.worker.registry import PermanentTaskError, task
 
 
@@ -80,6 +81,7 @@ def original(payload):
     if what == "exit":
         sys.exit("good bye")
     if what == "sleep":
+        jobsched_tasks.progress(50, "asleep")
         print("sleeping")
         try:
             time.sleep(300)
@@ -312,6 +314,8 @@ subtest 'Python tasks' => sub {
 
 	$id = submit('original', { what => 'sleep' });
 	$stack->wait_for_log($worker, qr/job=$id attempt=1 message="python: sleeping"/);
+	$stack->wait_for_sql("SELECT percent, message FROM jobsched.progress WHERE job_id = '$id'", '50|asleep');
+	pass('progress is seen');
 	$stack->sql("SELECT jobsched.cancel('$id')");
 	is((final($id))[0], 'cancelled', 'a task is cancelled');
 	$stack->wait_for_log($worker, qr/job=$id attempt=1 message="python: cleaned up"/);

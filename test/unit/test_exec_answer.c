@@ -86,9 +86,12 @@ answers(void)
 	        {"[1]", "it is no object: [1]"},
 	        {"{\"id\":6,\"result\":1}", "its id is not that of the request, 7: {\"id\":6,\"result\":1}"},
 	        {"{\"result\":1}", "its id is not that of the request, 7: {\"result\":1}"},
-	        {"{\"id\":7}", "either result or error is needed: {\"id\":7}"},
+	        {"{\"id\":7}", "one of result, error and progress is needed: {\"id\":7}"},
 	        {"{\"id\":7,\"result\":1,\"error\":\"x\"}",
-	                "either result or error is needed: {\"id\":7,\"result\":1,\"error\":\"x\"}"},
+	                "one of result, error and progress is needed: {\"id\":7,\"result\":1,\"error\":\"x\"}"},
+	        {"{\"id\":7,\"progress\":101}", "progress is neither 0..100 nor null: {\"id\":7,\"progress\":101}"},
+	        {"{\"id\":7,\"progress\":\"1\"}", "progress is neither 0..100 nor null: {\"id\":7,\"progress\":\"1\"}"},
+	        {"{\"id\":7,\"progress\":1,\"text\":1}", "text is no string: {\"id\":7,\"progress\":1,\"text\":1}"},
 	        {"{\"id\":7,\"error\":1}", "error is no string: {\"id\":7,\"error\":1}"},
 	        {"{\"id\":7,\"error\":\"x\",\"retry\":1}",
 	                "retry is neither true nor false: {\"id\":7,\"error\":\"x\",\"retry\":1}"},
@@ -125,6 +128,16 @@ answers(void)
 
 	line = "{\"id\":7,\"error\":\"boo\",\"reason\":null,\"traceback\":null,\"retry_after\":null}";
 	is_int(exec_answer_parse(line, strlen(line), 7, &a, &err), 0, "null is as absent");
+	exec_answer_free(&a);
+
+	line = "{\"id\":7,\"progress\":12.5,\"text\":\"some\"}";
+	is_int(exec_answer_parse(line, strlen(line), 7, &a, &err), 0, "progress");
+	ok(a.progress && a.percent == 12.5 && !a.error && !a.result, "is no end");
+	is_str(a.text, "some", "its text");
+	exec_answer_free(&a);
+	line = "{\"id\":7,\"progress\":null}";
+	ok(exec_answer_parse(line, strlen(line), 7, &a, &err) == 0 && a.progress && a.percent < 0 && !a.text,
+	        "progress of which nothing is known");
 	exec_answer_free(&a);
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {

@@ -35,16 +35,18 @@ import os
 import re
 import signal
 import sys
+import threading
 import traceback
 from types import SimpleNamespace
 
-__all__ = ["PermanentTaskError", "RetryTaskError", "current_run", "task"]
+__all__ = ["PermanentTaskError", "RetryTaskError", "current_run", "progress", "task"]
 
 TRACEBACK_MAX = 6000  # characters
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 _tasks = {}
 _run = None
+_send = None
 _terminated = False
 
 
@@ -80,10 +82,18 @@ def task(name):
 
 
 def current_run():
-    """What is known about the run under way, for a task that wants it: .job_id, .task, .run_at (RFC 3339 text),
+    """What is known about the run under way, for a task that wants it: .id (of the request), .job_id, .task, .run_at (RFC 3339 text),
     .idempotency_key (the same for every attempt of a run), .attempt, .failures, .max_retries, and .deadline (RFC 3339
     text) and .time_left (seconds when it began), None without a time limit.  None outside of a task."""
     return _run
+
+
+def progress(percent, text=None):
+    """Shows how far the task is: percent 0..100 or None, and a few words.  Nothing happens outside of a run."""
+    run = _run
+    if run is not None and _send is not None:
+        percent = None if percent is None else min(100.0, max(0.0, float(percent)))
+        _send(json.dumps({"id": run.id, "progress": percent, "text": None if text is None else _clean(str(text))}), run)
 
 
 def _encode(value):
@@ -141,7 +151,7 @@ def _call(request):
 def _answer(request):
     global _run
 
-    known = ("job_id", "task", "run_at", "idempotency_key", "attempt", "failures", "max_retries", "deadline", "time_left")
+    known = ("id", "job_id", "task", "run_at", "idempotency_key", "attempt", "failures", "max_retries", "deadline", "time_left")
     _run = SimpleNamespace(**{name: request.get(name) for name in known})
     answer, result = _call(request)
     _run = None
@@ -172,16 +182,26 @@ def _terminate(number, _frame):
 
 def serve(modules):
     """Answers requests until standard input ends."""
+    global _send
     signal.signal(signal.SIGTERM, _terminate)
     requests, answers = _take_over_streams()
+    lock = threading.Lock()
+
+    def send(text, run=None):
+        with lock:  # a task may have threads that report progress, also after its end
+            if run is not None and run is not _run:
+                return
+            answers.write(text.encode() + b"\n")
+            answers.flush()
+
+    _send = send
     for module in modules:
         importlib.import_module(module)
     for line in requests:
         text = _answer(json.loads(line))
         sys.stdout.flush()
         sys.stderr.flush()
-        answers.write(text.encode() + b"\n")
-        answers.flush()
+        send(text)
 
 
 def main(arguments):
