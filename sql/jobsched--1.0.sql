@@ -751,33 +751,38 @@ BEGIN
 	RETURN mine;
 END $$;
 
-CREATE FUNCTION jobsched.claim(worker uuid, token uuid, dispatches uuid[])
-	RETURNS TABLE (dispatch uuid, run smallint, job_id uuid, run_at timestamptz, attempt smallint, name text, payload jsonb,
-		timeout_seconds float8, max_retries int, failures smallint)
-	LANGUAGE plpgsql ROWS 64 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+/* Takes the dispatches; `at` is null when nothing has been handed out here. */
+CREATE FUNCTION jobsched._claim(worker uuid, token uuid, dispatches uuid[], OUT at timestamptz, OUT mine uuid[]) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
-	mine uuid[];
 	adopted boolean;
-	at timestamptz := clock_timestamp();
-	r record;
 BEGIN
-	IF claim.token IS NULL OR claim.dispatches IS NULL THEN
-		PERFORM jobsched._invalid(CASE WHEN claim.token IS NULL THEN 'token' ELSE 'dispatches' END,
-			CASE WHEN claim.token IS NULL THEN 'token: NULL' ELSE 'dispatches: NULL' END, 'A random UUID made by the worker for this call; an array of dispatch ids.');
+	IF _claim.token IS NULL OR _claim.dispatches IS NULL THEN
+		PERFORM jobsched._invalid(CASE WHEN _claim.token IS NULL THEN 'token' ELSE 'dispatches' END,
+			CASE WHEN _claim.token IS NULL THEN 'token: NULL' ELSE 'dispatches: NULL' END, 'A random UUID made by the worker for this call; an array of dispatch ids.');
 	END IF;
 	adopted := jobsched._refuse_copy();
-	IF NOT EXISTS (SELECT FROM jobsched.workers w WHERE w.id = claim.worker AND w.state = 'live') THEN
-		PERFORM jobsched._unknown_worker(claim.worker);
+	IF NOT EXISTS (SELECT FROM jobsched.workers w WHERE w.id = _claim.worker AND w.state = 'live') THEN
+		PERFORM jobsched._unknown_worker(_claim.worker);
 	END IF;
 	IF NOT adopted THEN
 		RETURN;		/* a message from elsewhere: nothing has been handed out here */
 	END IF;
 	/* What a crash takes away of this commit only repeats work: the token sorts it out. */
 	PERFORM set_config('synchronous_commit', 'off', true);
+	at := clock_timestamp();
+	mine := jobsched._take_queued(_claim.worker, _claim.token, _claim.dispatches, at);
+END $$;
 
-	mine := jobsched._take_queued(claim.worker, claim.token, claim.dispatches, at);
-
+/* The runs of what was claimed, and the end of those that are over before they begin. */
+CREATE FUNCTION jobsched._claim_rows(worker uuid, token uuid, dispatches uuid[], mine uuid[], at timestamptz)
+	RETURNS TABLE (dispatch uuid, run smallint, job_id uuid, run_at timestamptz, attempt smallint, name text, payload jsonb,
+		timeout_seconds float8, max_retries int, failures smallint)
+	LANGUAGE plpgsql ROWS 64 AS $$
+#variable_conflict use_column
+DECLARE
+	r record;
+BEGIN
 	/*
 	 * guard: D_CLAIM_NOT_REPEATABLE: what this very token claimed before is answered again;
 	 * guard: M_REPEAT_ENDS_CANCELLED: and then ends nothing, since the tasks may be running.
@@ -785,33 +790,39 @@ BEGIN
 	FOR r IN
 		SELECT d.id AS dispatch, (u.n - 1)::smallint AS run, u.job_id, u.run_at, u.attempt, u.failures, d.queued_at, j.name, j.payload,
 			extract(epoch FROM j.timeout)::float8 AS timeout, j.max_retries,
-			CASE WHEN d.id = ANY (mine) THEN
+			CASE WHEN d.id = ANY (_claim_rows.mine) THEN
 				CASE WHEN j.id IS NULL THEN 'job_missing'
 					WHEN j.state = 'cancelled' THEN 'cancelled'
-					WHEN j.expires_at <= at THEN 'expired' END
+					WHEN j.expires_at <= _claim_rows.at THEN 'expired' END
 			END AS over
 		FROM jobsched.dispatches d
 		CROSS JOIN LATERAL unnest(d.job_ids, d.run_ats, d.attempts, d.failures) WITH ORDINALITY AS u(job_id, run_at, attempt, failures, n)
 		LEFT JOIN LATERAL (SELECT j.* FROM jobsched.jobs j WHERE j.id = u.job_id AND j.slot IN (jobsched.slot_of(u.job_id), 16)) j ON true
-		WHERE d.id = ANY (claim.dispatches) AND d.claim_token = claim.token AND d.worker = claim.worker AND d.status = 'claimed'
+		WHERE d.id = ANY (_claim_rows.dispatches) AND d.claim_token = _claim_rows.token AND d.worker = _claim_rows.worker AND d.status = 'claimed'
 			AND (d.done >> (u.n - 1)::int) & 1 = 0
-		ORDER BY array_position(claim.dispatches, d.id), u.n
+		ORDER BY array_position(_claim_rows.dispatches, d.id), u.n
 	LOOP
 		IF r.over IS NOT NULL THEN	/* guard: M_CANCEL_NOT_AT_CLAIM */
 			UPDATE jobsched.dispatches d SET done = d.done | (1::bigint << r.run) WHERE d.id = r.dispatch;
 			INSERT INTO jobsched.job_executions (slot, job_id, run_at, attempt, status, final, reason, queued_at, finished_at, worker_id)
 			VALUES (jobsched._open_slot(), r.job_id, r.run_at, r.attempt, CASE r.over WHEN 'job_missing' THEN 'failed' ELSE r.over END, true,
-				CASE r.over WHEN 'job_missing' THEN 'job_missing' END, r.queued_at, at, claim.worker);
+				CASE r.over WHEN 'job_missing' THEN 'job_missing' END, r.queued_at, _claim_rows.at, _claim_rows.worker);
 		ELSIF r.name IS NOT NULL THEN
 			dispatch := r.dispatch; run := r.run; job_id := r.job_id; run_at := r.run_at; attempt := r.attempt; name := r.name;
 			payload := r.payload; timeout_seconds := r.timeout; max_retries := r.max_retries; failures := r.failures;
 			RETURN NEXT;
 		END IF;
 	END LOOP;
-	IF mine IS NOT NULL THEN
-		DELETE FROM jobsched.dispatches d WHERE d.id = ANY (mine) AND d.done = jobsched._all_bits(cardinality(d.job_ids));
+	IF _claim_rows.mine IS NOT NULL THEN
+		DELETE FROM jobsched.dispatches d WHERE d.id = ANY (_claim_rows.mine) AND d.done = jobsched._all_bits(cardinality(d.job_ids));
 	END IF;
 END $$;
+
+/* In C (claim.c). */
+CREATE FUNCTION jobsched.claim(worker uuid, token uuid, dispatches uuid[])
+	RETURNS TABLE (dispatch uuid, run smallint, job_id uuid, run_at timestamptz, attempt smallint, name text, payload jsonb,
+		timeout_seconds float8, max_retries int, failures smallint)
+	LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 64 SECURITY DEFINER AS 'MODULE_PATHNAME', 'js_claim';
 
 /*
  * May a timer of this job wait for resume()?  A resume() that is under way would not see that timer: it waits for the lock taken
@@ -824,37 +835,38 @@ BEGIN
 	RETURN FOUND;
 END $$;
 
-CREATE FUNCTION jobsched.finish(worker uuid, dispatches uuid[], tokens uuid[], runs smallint[], job_ids uuid[], run_ats timestamptz[],
+/* All that finish() does not do itself: what did not succeed, and what has nothing to do with a dispatch that is held. */
+CREATE FUNCTION jobsched._finish(worker uuid, dispatches uuid[], tokens uuid[], runs smallint[], job_ids uuid[], run_ats timestamptz[],
 		attempts smallint[], outcomes text[], reasons text[], errors text[], results jsonb[], artifacts jsonb[],
 		started_us bigint[], ran_us bigint[], retry_us bigint[])
 	RETURNS TABLE (dispatch uuid, run smallint, answer text)
-	LANGUAGE plpgsql ROWS 64 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+	LANGUAGE plpgsql ROWS 64 AS $$
 #variable_conflict use_column
 DECLARE
 	at timestamptz := clock_timestamp();
 	slot smallint := jobsched._open_slot();
 BEGIN
-	PERFORM jobsched._check_lengths(coalesce(cardinality(finish.dispatches), NULL), coalesce(cardinality(finish.tokens), -1),
-		coalesce(cardinality(finish.runs), -1), coalesce(cardinality(finish.job_ids), -1), coalesce(cardinality(finish.run_ats), -1),
-		coalesce(cardinality(finish.attempts), -1), coalesce(cardinality(finish.outcomes), -1), coalesce(cardinality(finish.started_us), -1),
-		coalesce(cardinality(finish.ran_us), -1), cardinality(finish.reasons), cardinality(finish.errors), cardinality(finish.results),
-		cardinality(finish.artifacts), cardinality(finish.retry_us));
-	IF NOT finish.outcomes <@ ARRAY['succeeded', 'failed', 'permanent', 'cancelled'] OR array_position(finish.outcomes, NULL) IS NOT NULL THEN
-		PERFORM jobsched._invalid('outcomes', format('outcomes: %s', left(finish.outcomes::text, 200)), 'Each is succeeded, failed, permanent or cancelled.');
+	PERFORM jobsched._check_lengths(coalesce(cardinality(_finish.dispatches), NULL), coalesce(cardinality(_finish.tokens), -1),
+		coalesce(cardinality(_finish.runs), -1), coalesce(cardinality(_finish.job_ids), -1), coalesce(cardinality(_finish.run_ats), -1),
+		coalesce(cardinality(_finish.attempts), -1), coalesce(cardinality(_finish.outcomes), -1), coalesce(cardinality(_finish.started_us), -1),
+		coalesce(cardinality(_finish.ran_us), -1), cardinality(_finish.reasons), cardinality(_finish.errors), cardinality(_finish.results),
+		cardinality(_finish.artifacts), cardinality(_finish.retry_us));
+	IF NOT _finish.outcomes <@ ARRAY['succeeded', 'failed', 'permanent', 'cancelled'] OR array_position(_finish.outcomes, NULL) IS NOT NULL THEN
+		PERFORM jobsched._invalid('outcomes', format('outcomes: %s', left(_finish.outcomes::text, 200)), 'Each is succeeded, failed, permanent or cancelled.');
 	END IF;
 
 	RETURN QUERY
 	WITH r AS MATERIALIZED (
 		SELECT x.*, row_number() OVER (PARTITION BY x.dispatch, x.token, x.run) = 1 AS first
-		FROM unnest(finish.dispatches, finish.tokens, finish.runs, finish.job_ids, finish.run_ats, finish.attempts, finish.outcomes,
-				finish.reasons, finish.errors, finish.results, finish.artifacts, finish.started_us, finish.ran_us, finish.retry_us)
+		FROM unnest(_finish.dispatches, _finish.tokens, _finish.runs, _finish.job_ids, _finish.run_ats, _finish.attempts, _finish.outcomes,
+				_finish.reasons, _finish.errors, _finish.results, _finish.artifacts, _finish.started_us, _finish.ran_us, _finish.retry_us)
 			WITH ORDINALITY AS x(dispatch, token, run, job_id, run_at, attempt, outcome, reason, error, result, artifacts, started_us, ran_us, retry_us, n)),
 	m AS (SELECT r.dispatch, r.token, bit_or(1::bigint << r.run) AS bits FROM r WHERE r.run BETWEEN 0 AND 63 GROUP BY 1, 2),
 	/* guard: M_FINISH_NO_TOKEN */
 	l AS MATERIALIZED (
 		SELECT d.*, d.done AS old, d.done | m.bits & jobsched._all_bits(cardinality(d.job_ids)) AS new
 		FROM jobsched.dispatches d JOIN m ON d.id = m.dispatch
-		WHERE d.claim_token = m.token AND d.status = 'claimed' AND d.worker = finish.worker
+		WHERE d.claim_token = m.token AND d.status = 'claimed' AND d.worker = _finish.worker
 		ORDER BY d.id FOR UPDATE OF d),
 	gone AS (DELETE FROM jobsched.dispatches d USING l WHERE d.id = l.id AND l.new = jobsched._all_bits(cardinality(l.job_ids))),
 	/* guard: M_FINISH_NOT_MASKING */
@@ -876,11 +888,11 @@ BEGIN
 	e AS (
 		INSERT INTO jobsched.job_executions (slot, job_id, run_at, attempt, status, final, reason, error, result_payload, artifacts,
 			queued_at, started_at, finished_at, worker_id)
-		SELECT finish_slot.slot, f.id, f.nominal, f.try, CASE f.verdict WHEN 'retry' THEN 'failed' ELSE f.verdict END, f.verdict <> 'retry',
+		SELECT the_slot.slot, f.id, f.nominal, f.try, CASE f.verdict WHEN 'retry' THEN 'failed' ELSE f.verdict END, f.verdict <> 'retry',
 			CASE WHEN f.verdict <> 'succeeded' THEN coalesce(f.reason, CASE WHEN f.outcome = 'permanent' THEN 'permanent' ELSE 'error' END) END,
 			f.error, f.result, f.artifacts, f.queued_at, at - f.started_us * interval '1 microsecond',
-			CASE WHEN f.started_us IS NULL THEN at ELSE least(at, at - (f.started_us - coalesce(f.ran_us, 0)) * interval '1 microsecond') END, finish.worker
-		FROM f, (SELECT slot) AS finish_slot),
+			CASE WHEN f.started_us IS NULL THEN at ELSE least(at, at - (f.started_us - coalesce(f.ran_us, 0)) * interval '1 microsecond') END, _finish.worker
+		FROM f, (SELECT slot) AS the_slot),
 	t AS (
 		INSERT INTO jobsched.timers AS t (due_at, run_at, job_id, task, attempt, failures, losses, priority, queue, segment)
 		SELECT CASE WHEN f.state = 'paused' AND jobsched._still_paused(f.id) THEN 'infinity'
@@ -892,13 +904,20 @@ BEGIN
 		CASE WHEN f.id IS NOT NULL THEN 'recorded'
 			WHEN l.id IS NOT NULL AND r.run BETWEEN 0 AND cardinality(l.job_ids) - 1 THEN 'already'
 			WHEN EXISTS (SELECT FROM jobsched.job_executions x
-				WHERE x.job_id = r.job_id AND x.run_at = r.run_at AND x.attempt = r.attempt AND x.worker_id = finish.worker AND x.status <> 'lost') THEN 'already'
+				WHERE x.job_id = r.job_id AND x.run_at = r.run_at AND x.attempt = r.attempt AND x.worker_id = _finish.worker AND x.status <> 'lost') THEN 'already'
 			ELSE 'lost' END
 	FROM r
 	LEFT JOIN l ON l.id = r.dispatch AND l.claim_token = r.token
 	LEFT JOIN f ON f.n = r.n
 	ORDER BY r.n;
 END $$;
+
+/* In C (finish.c). */
+CREATE FUNCTION jobsched.finish(worker uuid, dispatches uuid[], tokens uuid[], runs smallint[], job_ids uuid[], run_ats timestamptz[],
+		attempts smallint[], outcomes text[], reasons text[], errors text[], results jsonb[], artifacts jsonb[],
+		started_us bigint[], ran_us bigint[], retry_us bigint[])
+	RETURNS TABLE (dispatch uuid, run smallint, answer text)
+	LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 64 SECURITY DEFINER AS 'MODULE_PATHNAME', 'js_finish';
 
 CREATE FUNCTION jobsched.release(worker uuid, dispatches uuid[], tokens uuid[], runs smallint[])
 	RETURNS TABLE (dispatch uuid, run smallint, answer text)

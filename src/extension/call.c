@@ -21,27 +21,26 @@ prepare(CallPlan *plan)
 		elog(ERROR, "could not keep a plan");
 }
 
-static void
-copy_row(int columns, MemoryContext context, Datum *results, bool *result_nulls)
+uint64
+call_query(CallPlan *plan, Datum *values, const char *nulls)
 {
-	TupleDesc	desc = SPI_tuptable->tupdesc;
-	MemoryContext old = MemoryContextSwitchTo(context);
+	int			code;
 
-	if (SPI_processed != 1 || desc->natts != columns)
-		elog(ERROR, "a call gave " UINT64_FORMAT " rows of %d columns", SPI_processed, desc->natts);
-	for (int i = 0; i < columns; i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(desc, i);
+	prepare(plan);
+	code = SPI_execute_plan(plan->plan, values, nulls, false, 0);
+	if (code < 0)
+		elog(ERROR, "could not run \"%s\": %s", plan->sql, SPI_result_code_string(code));
+	return SPI_processed;
+}
 
-		results[i] = SPI_getbinval(SPI_tuptable->vals[0], desc, i + 1, &result_nulls[i]);
-		if (!result_nulls[i] && att->atttypid != VOIDOID)
-			results[i] = datumCopy(results[i], att->attbyval, att->attlen);
-	}
-	MemoryContextSwitchTo(old);
+Datum
+call_value(uint64 row, int column, bool *isnull)
+{
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, isnull);
 }
 
 void
-call_row(CallPlan *plan, Datum *values, const char *nulls, int columns, Datum *results, bool *result_nulls)
+call_inside(void (*what) (void *arg), void *arg)
 {
 	MemoryContext context = CurrentMemoryContext;
 	int			level = NewGUCNestLevel();
@@ -51,10 +50,7 @@ call_row(CallPlan *plan, Datum *values, const char *nulls, int columns, Datum *r
 	{
 		if (SPI_connect() != SPI_OK_CONNECT)
 			elog(ERROR, "could not connect to SPI");
-		prepare(plan);
-		if (SPI_execute_plan(plan->plan, values, nulls, false, 0) != SPI_OK_SELECT)
-			elog(ERROR, "could not run \"%s\"", plan->sql);
-		copy_row(columns, context, results, result_nulls);
+		what(arg);
 		SPI_finish();
 	}
 	PG_CATCH();
@@ -69,6 +65,48 @@ call_row(CallPlan *plan, Datum *values, const char *nulls, int columns, Datum *r
 	}
 	PG_END_TRY();
 	AtEOXact_GUC(true, level);
+}
+
+/* One row, copied out. */
+typedef struct Row
+{
+	CallPlan   *plan;
+	Datum	   *values;
+	const char *nulls;
+	int			columns;
+	Datum	   *results;
+	bool	   *result_nulls;
+	MemoryContext context;
+} Row;
+
+static void
+fetch_row(void *arg)
+{
+	Row		   *row = arg;
+	uint64		rows = call_query(row->plan, row->values, row->nulls);
+	TupleDesc	desc = SPI_tuptable->tupdesc;
+	MemoryContext old;
+
+	if (rows != 1 || desc->natts != row->columns)
+		elog(ERROR, "a call gave " UINT64_FORMAT " rows of %d columns", rows, desc->natts);
+	old = MemoryContextSwitchTo(row->context);
+	for (int i = 0; i < row->columns; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		row->results[i] = call_value(0, i + 1, &row->result_nulls[i]);
+		if (!row->result_nulls[i] && att->atttypid != VOIDOID)
+			row->results[i] = datumCopy(row->results[i], att->attbyval, att->attlen);
+	}
+	MemoryContextSwitchTo(old);
+}
+
+void
+call_row(CallPlan *plan, Datum *values, const char *nulls, int columns, Datum *results, bool *result_nulls)
+{
+	Row			row = {plan, values, nulls, columns, results, result_nulls, CurrentMemoryContext};
+
+	call_inside(fetch_row, &row);
 }
 
 Datum

@@ -15,11 +15,22 @@
 /* Static in its module; prepared when first run. */
 typedef struct CallPlan
 {
-	const char *sql;			/* gives one row */
+	const char *sql;
 	int			nargs;
 	Oid			types[CALL_MAX_ARGS];
 	SPIPlanPtr	plan;
 } CallPlan;
+
+/*
+ * Runs what(arg) connected to SPI, as the function's owner and with a safe search_path.
+ */
+extern void call_inside(void (*what) (void *arg), void *arg);
+
+/* Only inside: runs it, all rows; returns their number, and SPI_tuptable has them. */
+extern uint64 call_query(CallPlan *plan, Datum *values, const char *nulls);
+
+/* Only inside: a value of the last result. */
+extern Datum call_value(uint64 row, int column, bool *isnull);
 
 /* The columns of the one row, copied into the current memory context. */
 extern void call_row(CallPlan *plan, Datum *values, const char *nulls, int columns, Datum *results, bool *result_nulls);

@@ -1,0 +1,279 @@
+/*
+ * claim.c: jobsched.claim(), by which a worker takes dispatches and is told what to run.
+ *
+ * The dispatches are taken by the script's _claim(); the jobs of their runs are then looked up one by one in the leaf that
+ * their ids name, without a plan.  When one of those runs is over before it begins (cancelled, expired, its job gone), the
+ * answer is the script's _claim_rows(), which ends it.
+ */
+#include "jobsched.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/pg_type.h"
+#include "executor/tuptable.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/uuid.h"
+
+#include "call.h"
+#include "jobstore.h"
+#include "ring.h"
+#include "writer.h"
+
+JS_FUNCTION(js_claim);
+
+static CallPlan plan_claim = {
+	.sql = "SELECT at, mine FROM jobsched._claim($1, $2, $3)",
+	.nargs = 3,
+	.types = {UUIDOID, UUIDOID, UUIDARRAYOID}
+};
+
+/* guard: D_CLAIM_NOT_REPEATABLE: what this very token claimed before is answered again */
+static CallPlan plan_held = {
+	.sql = "SELECT d.id, d.done, d.job_ids, d.run_ats, d.attempts, d.failures, d.id = ANY ($4) FROM jobsched.dispatches d"
+	" WHERE d.id = ANY ($3) AND d.claim_token = $2 AND d.worker = $1 AND d.status = 'claimed' ORDER BY array_position($3, d.id)",
+	.nargs = 4,
+	.types = {UUIDOID, UUIDOID, UUIDARRAYOID, UUIDARRAYOID}
+};
+
+static CallPlan plan_rows = {
+	.sql = "SELECT * FROM jobsched._claim_rows($1, $2, $3, $4, $5)",
+	.nargs = 5,
+	.types = {UUIDOID, UUIDOID, UUIDARRAYOID, UUIDARRAYOID, TIMESTAMPTZOID}
+};
+
+enum
+{
+	OUT_DISPATCH, OUT_RUN, OUT_JOB_ID, OUT_RUN_AT, OUT_ATTEMPT, OUT_NAME, OUT_PAYLOAD, OUT_TIMEOUT, OUT_MAX_RETRIES, OUT_FAILURES, OUT_COLUMNS
+};
+
+/* A leaf of jobs that is open for reading. */
+typedef struct Leaf
+{
+	Relation	rel,
+				index;
+	IndexScanDesc scan;
+	TupleTableSlot *slot;
+} Leaf;
+
+typedef struct Call
+{
+	FunctionCallInfo fcinfo;
+	Datum		values[5];		/* worker, token, dispatches, mine, at */
+	char		nulls[6];
+	Snapshot	snapshot;
+	Leaf		leaves[RING_KEPT + 1];
+} Call;
+
+/* ------------------------------------------------------------------ jobs */
+
+static void
+open_leaf(Call *call, int number)
+{
+	Leaf	   *leaf = &call->leaves[number];
+	char	   *name = ring_leaf("jobs", number);
+
+	if (leaf->rel != NULL)
+		return;
+	leaf->rel = table_open(writer_relation(name), AccessShareLock);
+	leaf->index = index_open(writer_relation(psprintf("%s_pkey", name)), AccessShareLock);
+}
+
+static void
+close_leaves(Call *call)
+{
+	for (int i = 0; i <= RING_KEPT; i++)
+	{
+		Leaf	   *leaf = &call->leaves[i];
+
+		if (leaf->rel == NULL)
+			continue;
+		if (leaf->scan != NULL)
+		{
+			index_endscan(leaf->scan);
+			ExecDropSingleTupleTableSlot(leaf->slot);
+		}
+		index_close(leaf->index, NoLock);
+		table_close(leaf->rel, NoLock);
+	}
+}
+
+static TupleTableSlot *
+look_up(Call *call, int number, const pg_uuid_t *id)
+{
+	Leaf	   *leaf = &call->leaves[number];
+	ScanKeyData key;
+
+	if (leaf->scan == NULL)
+	{
+		leaf->scan = index_beginscan(leaf->rel, leaf->index, call->snapshot, 1, 0);
+		leaf->slot = table_slot_create(leaf->rel, NULL);
+	}
+	/* The index is on (id, slot). */
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(id));
+	index_rescan(leaf->scan, &key, 1, NULL, 0);
+	return index_getnext_slot(leaf->scan, ForwardScanDirection, leaf->slot) ? leaf->slot : NULL;
+}
+
+static Datum
+attribute(TupleTableSlot *slot, int column, bool *isnull)
+{
+	return slot_getattr(slot, column + 1, isnull);
+}
+
+static bool
+is_over(TupleTableSlot *job, TimestampTz at)
+{
+	bool		isnull;
+	text	   *state = DatumGetTextPP(attribute(job, JOBS_STATE, &isnull));
+	TimestampTz expires_at;
+
+	if (VARSIZE_ANY_EXHDR(state) == 9 && memcmp(VARDATA_ANY(state), "cancelled", 9) == 0)
+		return true;
+	expires_at = DatumGetTimestampTz(attribute(job, JOBS_EXPIRES_AT, &isnull));
+	return !isnull && expires_at <= at;
+}
+
+static void
+add_run(Tuplestorestate *store, TupleDesc desc, Datum *values, TupleTableSlot *job)
+{
+	bool		nulls[OUT_COLUMNS] = {0};
+	bool		isnull;
+	Datum		timeout = attribute(job, JOBS_TIMEOUT, &isnull);
+
+	nulls[OUT_TIMEOUT] = isnull;
+	if (!isnull)
+	{
+		const Interval *interval = DatumGetIntervalP(timeout);
+
+		values[OUT_TIMEOUT] = Float8GetDatum((double) interval->month * DAYS_PER_MONTH * SECS_PER_DAY + (double) interval->day * SECS_PER_DAY +
+											 (double) interval->time / USECS_PER_SEC);
+	}
+	values[OUT_NAME] = attribute(job, JOBS_NAME, &isnull);
+	values[OUT_PAYLOAD] = attribute(job, JOBS_PAYLOAD, &isnull);
+	values[OUT_MAX_RETRIES] = Int32GetDatum(DatumGetInt16(attribute(job, JOBS_MAX_RETRIES, &isnull)));
+	tuplestore_putvalues(store, desc, values, nulls);
+}
+
+/* ------------------------------------------------------------------ dispatches */
+
+static const void *
+array_data(uint64 row, int column)
+{
+	bool		isnull;
+
+	return ARR_DATA_PTR(DatumGetArrayTypeP(call_value(row, column, &isnull)));
+}
+
+static void
+open_leaves(Call *call, uint64 rows)
+{
+	bool		isnull;
+
+	for (uint64 row = 0; row < rows; row++)
+	{
+		int			n = ArrayGetNItems(1, ARR_DIMS(DatumGetArrayTypeP(call_value(row, 3, &isnull))));
+		const pg_uuid_t *ids = array_data(row, 3);
+
+		for (int i = 0; i < n; i++)
+			open_leaf(call, ids[i].data[6] & 0x0F);
+	}
+	open_leaf(call, RING_KEPT);
+}
+
+/* False: a run is over before it begins. */
+static bool
+answer_plain(Call *call, Tuplestorestate *store, TupleDesc desc)
+{
+	uint64		rows = call_query(&plan_held, call->values, call->nulls);
+	TimestampTz at = DatumGetTimestampTz(call->values[4]);
+	bool		plain = true;
+	bool		isnull;
+
+	open_leaves(call, rows);
+	/* Taken when the leaves are locked: none is truncated from now on. */
+	call->snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	for (uint64 row = 0; row < rows && plain; row++)
+	{
+		uint64		done = (uint64) DatumGetInt64(call_value(row, 2, &isnull));
+		int			n = ArrayGetNItems(1, ARR_DIMS(DatumGetArrayTypeP(call_value(row, 3, &isnull))));
+		const pg_uuid_t *ids = array_data(row, 3);
+		const TimestampTz *run_ats = array_data(row, 4);
+		const int16 *attempts = array_data(row, 5);
+		const int16 *failures = array_data(row, 6);
+		bool		mine = DatumGetBool(call_value(row, 7, &isnull)) && !isnull;
+
+		for (int i = 0; i < n && plain; i++)
+		{
+			Datum		values[OUT_COLUMNS] = {0};
+			TupleTableSlot *job;
+
+			if ((done >> i) & 1)
+				continue;
+			job = look_up(call, ids[i].data[6] & 0x0F, &ids[i]);
+			if (job == NULL)
+				job = look_up(call, RING_KEPT, &ids[i]);
+			/* guard: M_CANCEL_NOT_AT_CLAIM, M_REPEAT_ENDS_CANCELLED: only what is claimed now ends */
+			if (mine && (job == NULL || is_over(job, at)))
+				plain = false;
+			if (!plain || job == NULL)
+				continue;
+			values[OUT_DISPATCH] = call_value(row, 1, &isnull);
+			values[OUT_RUN] = Int16GetDatum((int16) i);
+			values[OUT_JOB_ID] = UUIDPGetDatum(&ids[i]);
+			values[OUT_RUN_AT] = TimestampTzGetDatum(run_ats[i]);
+			values[OUT_ATTEMPT] = Int16GetDatum(attempts[i]);
+			values[OUT_FAILURES] = Int16GetDatum(failures[i]);
+			add_run(store, desc, values, job);
+		}
+	}
+	close_leaves(call);
+	UnregisterSnapshot(call->snapshot);
+	return plain;
+}
+
+static void
+claim(void *arg)
+{
+	Call	   *call = arg;
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) call->fcinfo->resultinfo;
+	bool		isnull;
+	uint64		rows;
+
+	(void) call_query(&plan_claim, call->values, call->nulls);
+	call->values[4] = call_value(0, 1, &isnull);
+	if (isnull)
+		return;					/* nothing has been handed out here */
+	call->values[3] = call_value(0, 2, &isnull);
+	call->nulls[3] = isnull ? 'n' : ' ';
+	if (answer_plain(call, rsinfo->setResult, rsinfo->setDesc))
+		return;
+	tuplestore_clear(rsinfo->setResult);
+	rows = call_query(&plan_rows, call->values, call->nulls);
+	for (uint64 row = 0; row < rows; row++)
+		tuplestore_puttuple(rsinfo->setResult, SPI_tuptable->vals[row]);
+}
+
+/* js_claim(worker uuid, token uuid, dispatches uuid[]) returns table (...): see docs/protocol.md */
+Datum
+js_claim(PG_FUNCTION_ARGS)
+{
+	Call		call = {.fcinfo = fcinfo};
+
+	InitMaterializedSRF(fcinfo, 0);
+	memset(call.nulls, ' ', 5);
+	for (int i = 0; i < 3; i++)
+	{
+		call.values[i] = PG_GETARG_DATUM(i);
+		call.nulls[i] = PG_ARGISNULL(i) ? 'n' : ' ';
+	}
+	call_inside(claim, &call);
+	return (Datum) 0;
+}
