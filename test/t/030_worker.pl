@@ -80,7 +80,7 @@ subtest 'the command line' => sub {
 
 	my @bad = (
 		[ MAX_CONCURRENCY => '0' ], [ MAX_CONCURRENCY => 'many' ], [ MAX_CONCURRENCY => '1001' ], [ RABBITMQ_PREFETCH => '-1' ],
-		[ RABBITMQ_PREFETCH => '65536' ], [ HEARTBEAT_INTERVAL => '0' ], [ SHUTDOWN_TIMEOUT => '-1' ], [ BLOB_STORE => 's3' ],
+		[ RABBITMQ_PREFETCH => '65536' ], [ HEARTBEAT_INTERVAL => '0' ], [ SHUTDOWN_TIMEOUT => '-1' ], [ BLOB_STORE => 'ftp' ],
 		[ LOG_LEVEL => 'LOUD' ], [ LOG_FORMAT => 'xml' ], [ RABBITMQ_QUEUE => ',' ], [ RABBITMQ_QUEUE => 'a,b,a' ], [ RABBITMQ_QUEUE => "a\tb\x01" ],
 		[ WORKER_ID => 'x' x 256 ], [ CRAWL_ALLOW_PRIVATE => '10.0.0.1/8' ], [ CRAWL_ALLOW_PRIVATE => 'localhost' ]);
 	for my $case (@bad)
