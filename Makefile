@@ -40,7 +40,7 @@ PROGRAMS = $(if $(WORKER_SRC),$(BUILD)/jobsched-worker) $(if $(API_SRC),$(BUILD)
 PROG_CFLAGS = -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -pthread \
 	-fstack-protector-strong $(if $(SANITIZE),-O1 -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=undefined,-D_FORTIFY_SOURCE=2) \
 	-Isrc/common $(shell pkg-config --cflags libpq jansson libcurl librabbitmq libevent libxml-2.0 libidn2 2>/dev/null) $(WERROR)
-WORKER_LIBS = $(shell pkg-config --libs libpq jansson libcurl librabbitmq libxml-2.0 libidn2) -ls3 -lm -lcrypto
+WORKER_LIBS = $(shell pkg-config --libs libpq jansson libcurl librabbitmq libxml-2.0 libidn2) -lmicrohttpd -ls3 -lm -lcrypto
 API_LIBS = $(shell pkg-config --libs libpq jansson libevent) -lm
 PREFIX ?= /usr/local
 
@@ -67,6 +67,9 @@ install: install-programs
 install-programs: programs
 	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/include'
 	$(if $(PROGRAMS),install -C -m 755 $(PROGRAMS) '$(DESTDIR)$(PREFIX)/bin')
+	install -d '$(DESTDIR)$(PREFIX)/lib/systemd/system'
+	for unit in $(notdir $(wildcard share/systemd/*.service)); do sed 's|/usr/local/bin/|$(PREFIX)/bin/|' share/systemd/$$unit \
+		>'$(DESTDIR)$(PREFIX)/lib/systemd/system/'$$unit || exit; done
 	$(if $(wildcard src/worker/jobsched_task.h),install -m 644 src/worker/jobsched_task.h '$(DESTDIR)$(PREFIX)/include')
 
 # ---- the private stack in .run, tests, checks ----

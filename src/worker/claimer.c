@@ -159,6 +159,19 @@ look_at_neighbours(struct claimer *c)
 }
 
 static void
+count_claim(struct hub *h, enum pg_status status, const struct batch *batch)
+{
+	hub_lock(h);
+	if (status == PG_DONE) {
+		h->metrics.claims++;
+		h->metrics.dispatches_asked += (uint64_t) h->inbox.claiming.n;
+		h->metrics.dispatches_claimed += batch ? (uint64_t) batch->ndispatches : 0;
+		h->metrics.runs_claimed += batch ? (uint64_t) batch->nruns : 0;
+	}
+	hub_unlock(h);
+}
+
+static void
 claim(struct claimer *c)
 {
 	struct hub *h = c->session.hub;
@@ -171,6 +184,7 @@ claim(struct claimer *c)
 	session_note(&c->session, "claim", c->claim_worker, status, &err);
 	if (status == PG_LOST)
 		return;
+	count_claim(h, status, batch);
 	if (batch)
 		runs_add(h, batch);		/* before it is settled: the heartbeat sees it in one place or the other */
 	hub_lock(h);
@@ -231,12 +245,16 @@ claimer_main(void *arg)
 	do {
 		int64_t until_us;
 
+		hub_busy(h, HUB_CLAIMER, false);
 		hub_lock(h);
 		while ((step = next_step_locked(c, clock_boottime_us(), &until_us)) == WAIT)
 			hub_wait_locked(h, &h->claims, until_us);
 		hub_unlock(h);
+		hub_busy(h, HUB_CLAIMER, true);
 
 		if (step == FORGET) {
+			for (int i = 0; i < c->nstale; i++)
+				c->stale[i]->lost = true;
 			runs_settle(h, c->stale, c->nstale);
 			c->nstale = 0;
 		} else if (step != STOP && session_ready(&c->session)) {
@@ -251,6 +269,7 @@ claimer_main(void *arg)
 		}
 	} while (step != STOP);
 	unregister(c);
+	hub_busy(h, HUB_CLAIMER, false);
 	return NULL;
 }
 
@@ -260,7 +279,7 @@ claimer_start(struct claimer *c, struct hub *h, const struct settings *settings,
 	memset(c, 0, sizeof(*c));
 	c->settings = settings;
 	machine_self(&c->self);
-	session_init(&c->session, h, settings->dsn, "claims");
+	session_init(&c->session, h, settings->dsn, "claims", METRICS_CLAIMS);
 	return thread_start(&c->thread, "claimer", claimer_main, c, err);
 }
 

@@ -66,6 +66,7 @@ lose(struct consumer *c, const char *event, const struct error *err)
 	c->consuming = false;
 	c->listening[0] = '\0';
 	broker_close(&c->broker, false);
+	hub_link(c->hub, METRICS_BROKER, false);
 	c->retry_at_us = clock_boottime_us() + backoff_next_us(&c->backoff, backoff_random());
 	hub_lock(c->hub);
 	inbox_new_connection(&c->hub->inbox);
@@ -224,9 +225,11 @@ sleep_until(const struct consumer *c, int64_t until_us)
 			wait_us = 0;
 		fds[1].fd = broker_socket(&c->broker);
 	}
+	hub_busy(c->hub, HUB_CONSUMER, false);
 	if (poll(fds, 2, wait_us > 0 ? (int) (wait_us / 1000) + 1 : 0) > 0 && (fds[0].revents & POLLIN))
 		while (read(c->hub->consumer_fd, &count, sizeof(count)) < 0 && errno == EINTR)
 			;
+	hub_busy(c->hub, HUB_CONSUMER, true);
 }
 
 static void
@@ -243,6 +246,7 @@ connect_broker(struct consumer *c)
 			  c->settings->rabbitmq_queue, "prefetch", LOG_NUM(c->settings->prefetch), NULL);
 	c->complained = false;
 	backoff_reset(&c->backoff);
+	hub_link(c->hub, METRICS_BROKER, true);
 }
 
 /* false: the thread ends. */
@@ -297,6 +301,8 @@ consumer_main(void *arg)
 	while (consume_once(c))
 		;
 	broker_close(&c->broker, true);		/* what is not settled goes back to its queue */
+	hub_link(c->hub, METRICS_BROKER, false);
+	hub_busy(c->hub, HUB_CONSUMER, false);
 	return NULL;
 }
 

@@ -252,14 +252,18 @@ finisher_main(void *arg)
 	do {
 		int64_t until_us;
 
+		hub_busy(h, HUB_FINISHER, false);
 		hub_lock(h);
 		while ((step = next_step_locked(f, clock_boottime_us(), &until_us)) == WAIT)
 			hub_wait_locked(h, &h->results, until_us);
 		hub_unlock(h);
+		hub_busy(h, HUB_FINISHER, true);
 
-		if (step == FORGET)
+		if (step == FORGET) {
+			for (int i = 0; i < f->npending; i++)
+				f->pending[i]->lost = true;
 			settle(f, f->npending);
-		else if (step != STOP && session_ready(&f->session)) {
+		} else if (step != STOP && session_ready(&f->session)) {
 			if (step == BEAT)
 				beat(f);
 			else if (step == FINISH)
@@ -268,6 +272,7 @@ finisher_main(void *arg)
 				report_progress(f);
 		}
 	} while (step != STOP);
+	hub_busy(h, HUB_FINISHER, false);
 	return NULL;
 }
 
@@ -276,7 +281,7 @@ finisher_start(struct finisher *f, struct hub *h, const struct settings *setting
 {
 	memset(f, 0, sizeof(*f));
 	f->settings = settings;
-	session_init(&f->session, h, settings->dsn, "results");
+	session_init(&f->session, h, settings->dsn, "results", METRICS_RESULTS);
 	return thread_start(&f->thread, "finisher", finisher_main, f, err);
 }
 

@@ -39,8 +39,11 @@ hub_init(struct hub *h, int threads, double task_timeout, struct error *err)
 	inbox_init(&h->inbox);
 	h->consumer_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	h->main_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (h->consumer_fd < 0 || h->main_fd < 0)
+	h->guard_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (h->consumer_fd < 0 || h->main_fd < 0 || h->guard_fd < 0)
 		return error_set(err, "eventfd: %s", strerror(errno));
+	if (metrics_init(&h->metrics, err) < 0)
+		return -1;
 	return runs_init(&h->runs, threads, task_timeout, err);
 }
 
@@ -48,11 +51,14 @@ void
 hub_free(struct hub *h)
 {
 	runs_free(&h->runs);
+	metrics_free(&h->metrics);
 	inbox_free(&h->inbox);
 	if (h->consumer_fd >= 0)
 		close(h->consumer_fd);
 	if (h->main_fd >= 0)
 		close(h->main_fd);
+	if (h->guard_fd >= 0)
+		close(h->guard_fd);
 	pthread_cond_destroy(&h->work);
 	pthread_cond_destroy(&h->claims);
 	pthread_cond_destroy(&h->results);
@@ -113,6 +119,7 @@ hub_enter(struct hub *h, enum hub_phase phase)
 	hub_check_drained_locked(h);
 	hub_unlock(h);
 	hub_wake_consumer(h);
+	ring(h->guard_fd);
 }
 
 enum hub_phase
@@ -137,6 +144,7 @@ hub_registered(struct hub *h, const char *worker, int64_t sent_us, int64_t lease
 {
 	hub_lock(h);
 	memcpy(h->worker, worker, sizeof(h->worker));
+	h->lapsed = false;
 	h->beat_us = sent_us;
 	h->lease_us = lease_us;
 	wake_all_locked(h);
@@ -151,6 +159,9 @@ hub_beat(struct hub *h, const char *worker, int64_t sent_us, int64_t lease_us)
 	hub_lock(h);
 	if (strcmp(h->worker, worker) == 0) {
 		bool was_fresh = hub_lease_fresh_locked(h, clock_boottime_us());
+
+		h->metrics.heartbeats++;
+		h->lapsed = false;
 		h->beat_us = sent_us;
 		h->lease_us = lease_us;
 		if (!was_fresh) {
@@ -171,11 +182,52 @@ hub_database_lost(struct hub *h)
 	hub_unlock(h);
 }
 
+int
+hub_lapse(struct hub *h)
+{
+	int running = -1;
+
+	hub_lock(h);
+	if (h->worker[0] && !h->lapsed && clock_boottime_us() >= h->beat_us + h->lease_us) {
+		h->lapsed = true;
+		h->metrics.lapses++;
+		runs_lapse_locked(h);
+		running = h->runs.running;
+	}
+	hub_unlock(h);
+	return running;
+}
+
+void
+hub_link(struct hub *h, enum metrics_link link, bool up)
+{
+	hub_lock(h);
+	metrics_link_locked(&h->metrics, link, up);
+	hub_unlock(h);
+}
+
+void
+hub_busy(struct hub *h, enum hub_thread thread, bool busy)
+{
+	atomic_store_explicit(&h->busy_us[thread], busy ? clock_boottime_us() : 0, memory_order_relaxed);
+}
+
+const char *
+hub_thread_name(enum hub_thread thread)
+{
+	static const char *const names[] = {
+		[HUB_CONSUMER] = "consumer", [HUB_CLAIMER] = "claimer", [HUB_FINISHER] = "finisher"
+	};
+
+	return names[thread];
+}
+
 void
 hub_orders(struct hub *h)
 {
 	hub_lock(h);
 	h->orders = true;
+	h->metrics.orders++;
 	pthread_cond_broadcast(&h->results);
 	hub_unlock(h);
 }

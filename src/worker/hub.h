@@ -8,6 +8,8 @@
  *	finisher   a database connection: finish, heartbeat
  *	pool       MAX_CONCURRENCY threads that run tasks
  *	main       signals, and the steps of shutting down
+ *	guard      the lease, systemd's watchdog, SIGUSR1
+ *	exporter   libmicrohttpd's thread: metrics
  *
  * The hub holds the state that several of them look at: the phase, the identity in the database, the lease, the inbox
  * (inbox.h) and the runs held (runs.h).  Functions named *_locked are called with the lock held; the others take it.
@@ -16,11 +18,13 @@
 #define JOBSCHED_WORKER_HUB_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "backlog.h"
 #include "inbox.h"
+#include "metrics.h"
 #include "runs.h"
 #include "uuid.h"
 
@@ -31,6 +35,9 @@ enum hub_phase {
 	HUB_CLOSING				/* the claimer unregisters; everybody ends */
 };
 
+enum hub_thread { HUB_CONSUMER, HUB_CLAIMER, HUB_FINISHER };
+#define HUB_THREADS	3
+
 struct hub {
 	pthread_mutex_t lock;
 	pthread_cond_t work;		/* for the pool: a run is ready, a lease is fresh, the phase changed */
@@ -38,6 +45,8 @@ struct hub {
 	pthread_cond_t results;		/* for the finisher */
 	int consumer_fd;			/* eventfd in the consumer's poll */
 	int main_fd;				/* eventfd in main's poll: draining has nothing left to wait for */
+	int guard_fd;				/* eventfd in the guard's poll: another phase */
+	_Atomic int64_t busy_us[HUB_THREADS];	/* since when each is at work; 0: it waits.  Without the lock */
 	enum hub_phase phase;
 
 	/* Identity and lease; times are clock_boottime_us(). */
@@ -45,10 +54,12 @@ struct hub {
 	int64_t lease_us;			/* jobsched.worker_lease() */
 	int64_t beat_us;			/* when the last successful heartbeat or registration was sent */
 	int64_t lost_us;			/* when a database connection was last lost */
+	bool lapsed;				/* the lease has run out: what ran then was told to stop */
 	bool orders;				/* somebody said that there are orders: heartbeat, soon */
 
 	struct inbox inbox;
 	struct runs runs;
+	struct metrics metrics;
 	bool claims_over;			/* draining, and no claim is unanswered: the consumer may close */
 };
 
@@ -75,6 +86,16 @@ void hub_beat(struct hub *h, const char *worker, int64_t sent_us, int64_t lease_
 
 /* A database connection is lost: nothing starts until a heartbeat that is sent from now on has succeeded. */
 void hub_database_lost(struct hub *h);
+
+/* When the lease has run out: tells all tasks to stop, once.  How many; -1: it has not, or they were told before. */
+int hub_lapse(struct hub *h);
+
+/* A connection is there, or lost. */
+void hub_link(struct hub *h, enum metrics_link link, bool up);
+
+/* A thread begins to work, or to wait. */
+void hub_busy(struct hub *h, enum hub_thread thread, bool busy);
+const char *hub_thread_name(enum hub_thread thread);
 
 /* There are orders in the database for this worker. */
 void hub_orders(struct hub *h);

@@ -24,7 +24,9 @@
 #include "clock.h"
 #include "consumer.h"
 #include "exec.h"
+#include "exporter.h"
 #include "finisher.h"
+#include "guard.h"
 #include "log.h"
 #include "plugin.h"
 #include "pool.h"
@@ -43,6 +45,8 @@ struct worker {
 	struct consumer consumer;
 	struct claimer claimer;
 	struct finisher finisher;
+	struct guard guard;
+	struct exporter exporter;
 	int signals;				/* signalfd */
 	int64_t drain_until_us;		/* INT64_MAX: not draining */
 };
@@ -60,7 +64,7 @@ usage(void)
 		   "Settings come from the environment, then from .env in the working directory:\n\n");
 	settings_help(stdout);
 	printf("\nSIGTERM or SIGINT ends it when what runs has ended, or after SHUTDOWN_TIMEOUT; a second one, or "
-		   "SIGQUIT, at once.\n");
+		   "SIGQUIT, at once.\nSIGUSR1 logs its state.\n");
 }
 
 /* What the command line asks for. */
@@ -189,10 +193,13 @@ threads_setup(struct worker *w)
 
 	w->drain_until_us = INT64_MAX;
 	if (hub_init(&w->hub, (int) w->settings.threads, w->settings.task_timeout, &err) < 0
+		|| guard_setup(&w->guard, &w->hub, &err) < 0
+		|| exporter_start(&w->exporter, &w->hub, w->settings.metrics_listen, w->settings.worker_id, &err) < 0
 		|| pool_start(&w->pool, &w->hub, w->blobs, (int) w->settings.threads, &err) < 0
 		|| claimer_start(&w->claimer, &w->hub, &w->settings, &err) < 0
 		|| finisher_start(&w->finisher, &w->hub, &w->settings, &err) < 0
-		|| consumer_start(&w->consumer, &w->hub, &w->settings, &err) < 0)
+		|| consumer_start(&w->consumer, &w->hub, &w->settings, &err) < 0
+		|| guard_start(&w->guard, &err) < 0)
 		die(&err);
 }
 
@@ -264,6 +271,8 @@ shut_down(struct worker *w)
 		_exit(recorded ? 0 : 1);
 
 	pool_join(&w->pool);
+	guard_join(&w->guard);
+	exporter_stop(&w->exporter);
 	consumer_free(&w->consumer);
 	claimer_free(&w->claimer);
 	finisher_free(&w->finisher);

@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "log.h"
 
+#define BACKOFF_US		(5 * CLOCK_US_PER_SECOND)
 #define LIMIT_US		(10 * CLOCK_US_PER_SECOND)	/* until the lease is known */
 
 void
@@ -22,7 +23,7 @@ pg_init(struct pg *pg, const char *dsn, const char *purpose)
 	pg->purpose = purpose;
 	pg->limit_us = LIMIT_US;
 	pg->backoff.base_us = CLOCK_US_PER_SECOND / 10;
-	pg->backoff.max_us = 5 * CLOCK_US_PER_SECOND;
+	pg->backoff.max_us = BACKOFF_US;
 }
 
 void
@@ -147,6 +148,12 @@ lose(struct pg *pg, const struct error *err)
 	pg_close(pg);
 	pg->complained = true;
 	return PG_LOST;
+}
+
+void
+pg_set_patience(struct pg *pg, int64_t max_us)
+{
+	pg->backoff.max_us = max_us < BACKOFF_US ? max_us : BACKOFF_US;
 }
 
 int

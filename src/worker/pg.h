@@ -49,6 +49,9 @@ bool pg_connected(const struct pg *pg);
 /* Connects if it is not connected and an attempt is due; true when connected then. */
 bool pg_connect(struct pg *pg);
 
+/* Longest wait between attempts to connect; 5 s at most. */
+void pg_set_patience(struct pg *pg, int64_t max_us);
+
 /* The server's own limit for a statement; this side waits half as long again. */
 int pg_set_limit(struct pg *pg, int64_t limit_us);
 

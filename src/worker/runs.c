@@ -211,6 +211,18 @@ take_ready_locked(struct runs *r, struct run *run)
 	r->ready_seconds = r->ready.n ? r->ready_seconds - run->expected : 0;
 }
 
+/*
+ * Stopped because the lease ran out: neither an end of the job nor a failure.  The database takes the run back by itself,
+ * because no heartbeat lists it any more.
+ */
+static bool
+gave_up_lapsed(const struct run *run)
+{
+	unsigned stop = atomic_load(&run->stop);
+
+	return run->out.end == RUN_CANCELLED && (stop & RUN_STOP_LAPSED) && !(stop & RUN_STOP_CANCELLED);
+}
+
 struct run *
 runs_next(struct hub *h, struct pool_slot *slot, struct run *ended)
 {
@@ -230,8 +242,9 @@ runs_next(struct hub *h, struct pool_slot *slot, struct run *ended)
 			r->news = r->news || !r->means[ended->task].known;
 			backlog_mean_add(&r->means[ended->task], (double) (ended->ended_us - ended->started_us) / 1e6);
 		}
-		if (ended->dispatch->dropped) {
+		if (ended->dispatch->dropped || gave_up_lapsed(ended)) {
 			ended->dispatch->unended--;
+			h->metrics.stale_results += ended->dispatch->dropped;
 			garbage = forget_locked(h, ended);
 			hub_check_drained_locked(h);
 		} else {
@@ -306,13 +319,26 @@ runs_take_stale_locked(struct runs *r, struct run **out, int max, int64_t before
 	return n;
 }
 
+static void
+count_locked(struct metrics *m, const struct run *run)
+{
+	if (run->state == RUN_FINISHING && run->lost)
+		m->stale_results++;
+	else if (run->state == RUN_FINISHING)
+		metrics_recorded_locked(m, run);
+	else if (!run->lost)
+		m->runs_released++;
+}
+
 void
 runs_settle(struct hub *h, struct run **list, int n)
 {
 	hub_lock(h);
 	for (int i = 0; i < n; i++) {
-		struct batch *garbage = forget_locked(h, list[i]);
+		struct batch *garbage;
 
+		count_locked(&h->metrics, list[i]);
+		garbage = forget_locked(h, list[i]);
 		if (garbage)
 			batch_free(garbage);
 	}
@@ -373,6 +399,8 @@ runs_cancel(struct hub *h, const char *dispatch, const char *token, int index)
 			run->ended_us = clock_boottime_us();
 			ended_locked(h, run);
 		} else if (run->state == RUN_RUNNING) {
+			if (!(atomic_load(&run->stop) & RUN_STOP_CANCELLED))
+				h->metrics.cancels++;
 			stop_locked(run, RUN_STOP_CANCELLED);
 		}
 	}
@@ -403,6 +431,7 @@ drop_locked(struct hub *h, struct dispatch *d)
 			break;
 		case RUN_ENDED:
 			list_remove(&r->ended, run);
+			h->metrics.stale_results++;
 			garbage = forget_locked(h, run);
 			break;
 		case RUN_RUNNING:
@@ -446,4 +475,15 @@ runs_drop_all_locked(struct hub *h)
 		drop_locked(h, d);
 	}
 	hub_check_drained_locked(h);
+}
+
+void
+runs_lapse_locked(struct hub *h)
+{
+	for (struct dispatch *d = h->runs.held; d; d = d->next) {
+		for (int i = 0; i < d->n; i++) {
+			if (d->runs[i].state == RUN_RUNNING)
+				stop_locked(&d->runs[i], RUN_STOP_LAPSED);
+		}
+	}
 }

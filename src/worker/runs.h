@@ -27,7 +27,8 @@ struct run_progress;
 
 enum run_state { RUN_READY, RUN_RELEASING, RUN_RUNNING, RUN_ENDED, RUN_FINISHING, RUN_SETTLED };
 
-enum run_stop { RUN_STOP_CANCELLED = 1, RUN_STOP_DROPPED = 2 };
+/* LAPSED: the worker's lease ran out, so that the run may be somebody else's. */
+enum run_stop { RUN_STOP_CANCELLED = 1, RUN_STOP_DROPPED = 2, RUN_STOP_LAPSED = 4 };
 
 enum run_end { RUN_SUCCEEDED, RUN_FAILED, RUN_PERMANENT, RUN_CANCELLED };
 
@@ -67,6 +68,7 @@ struct run {
 	int64_t ended_us;
 	int64_t deadline_us;		/* INT64_MAX: none */
 	struct outcome out;
+	bool lost;					/* the database has refused it: taken over */
 };
 
 struct dispatch {
@@ -146,6 +148,9 @@ void runs_settle(struct hub *h, struct run **list, int n);
 void runs_cancel(struct hub *h, const char *dispatch, const char *token, int index);
 void runs_drop(struct hub *h, const char *dispatch, const char *token);
 void runs_drop_all_locked(struct hub *h);
+
+/* The lease has run out: all tasks are told to stop.  What obeys is forgotten, what ends otherwise is kept and sent. */
+void runs_lapse_locked(struct hub *h);
 
 /* The run left what cannot be recorded: instead it failed with that error (malloc'ed, taken over). */
 void runs_replace_outcome(struct hub *h, struct run *run, const char *reason, char *error);

@@ -9,10 +9,11 @@
 #include "log.h"
 
 void
-session_init(struct session *s, struct hub *h, const char *dsn, const char *purpose)
+session_init(struct session *s, struct hub *h, const char *dsn, const char *purpose, enum metrics_link link)
 {
 	memset(s, 0, sizeof(*s));
 	s->hub = h;
+	s->link = link;
 	s->backoff.base_us = CLOCK_US_PER_SECOND / 10;
 	s->backoff.max_us = 5 * CLOCK_US_PER_SECOND;
 	store_init(&s->store, dsn, purpose);
@@ -32,20 +33,39 @@ session_blocked_until(const struct session *s)
 	return s->pause_until_us;
 }
 
+static void
+set_up(struct session *s, bool up)
+{
+	if (s->up != up)
+		hub_link(s->hub, s->link, up);
+	s->up = up;
+}
+
+static void
+lost(struct session *s)
+{
+	set_up(s, false);
+	hub_database_lost(s->hub);
+}
+
 bool
 session_ready(struct session *s)
 {
 	int64_t lease_us;
 
-	if (!pg_connect(&s->store.pg))
-		return false;
 	hub_lock(s->hub);
 	lease_us = s->hub->lease_us;
 	hub_unlock(s->hub);
+	/* After a start of the server leases are respected for one lease: the worker must be back by then. */
+	if (lease_us > 0)
+		pg_set_patience(&s->store.pg, lease_us / 4);
+	if (!pg_connect(&s->store.pg))
+		return false;
 	if (lease_us > 0 && s->store.pg.limit_us != lease_us / 3 && pg_set_limit(&s->store.pg, lease_us / 3) < 0) {
-		hub_database_lost(s->hub);
+		lost(s);
 		return false;
 	}
+	set_up(s, true);
 	return true;
 }
 
@@ -60,7 +80,7 @@ session_note(struct session *s, const char *call, const char *worker, enum pg_st
 		backoff_reset(&s->backoff);
 		return status;
 	case PG_LOST:			/* pg.c has logged it */
-		hub_database_lost(s->hub);
+		lost(s);
 		return status;
 	case PG_UNKNOWN:
 		hub_unregistered(s->hub, worker);

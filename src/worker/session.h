@@ -11,12 +11,14 @@
 struct session {
 	struct hub *hub;
 	struct store store;
+	enum metrics_link link;
+	bool up;					/* the hub knows that it is connected */
 	int64_t pause_until_us;		/* after an error: nothing is sent before */
 	struct backoff backoff;
 	enum pg_status trouble;		/* the last error, so that it is logged once */
 };
 
-void session_init(struct session *s, struct hub *h, const char *dsn, const char *purpose);
+void session_init(struct session *s, struct hub *h, const char *dsn, const char *purpose, enum metrics_link link);
 void session_free(struct session *s);
 
 /* Nothing can be sent before this time; 0: now. */

@@ -10,6 +10,7 @@
 #include "artifact_store.h"
 #include "broker.h"
 #include "config.h"
+#include "exporter.h"
 #include "robots.h"
 
 #define FIELD(name)	offsetof(struct settings, name)
@@ -76,6 +77,8 @@ static const struct config_item items[] = {
 	{ .name = "TASK_TIMEOUT", .type = CONFIG_SECONDS, .def = "0",
 	  .min = 0, .max = 31536000, .offset = FIELD(task_timeout),
 	  .help = "seconds that a task may run when its job has no timeout; 0: no limit" },
+	{ .name = "METRICS_LISTEN", .type = CONFIG_TEXT, .def = "", .offset = FIELD(metrics_listen),
+	  .help = "address and port for /metrics and /healthz, such as 127.0.0.1:9187; empty: none" },
 	{ .name = "CRAWL_ALLOW_PRIVATE", .type = CONFIG_TEXT, .def = "", .offset = FIELD(crawl_allow_private),
 	  .help = "private networks that crawl_url and http_request may visit, CIDR, separated by commas" },
 	{ .name = "CRAWL_USER_AGENT", .type = CONFIG_TEXT, .def = "jobsched/1.0", .offset = FIELD(crawl_user_agent),
@@ -183,6 +186,8 @@ settings_load(struct settings *s, struct error *err)
 		return -1;
 	if (*s->exec_tasks_file && exec_file_load(s->exec_tasks_file, &s->commands, &why) < 0)
 		return error_set(err, "EXEC_TASKS_FILE=%s: %s", s->exec_tasks_file, why.msg);
+	if (exporter_check(s->metrics_listen, &why) < 0)
+		return error_set(err, "METRICS_LISTEN=%s: %s", s->metrics_listen, why.msg);
 	rc = broker_url_parse(s->rabbitmq_url, &broker, err);
 	broker_url_free(&broker);
 	if (rc < 0)

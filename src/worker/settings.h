@@ -37,6 +37,7 @@ struct settings {
 	double s3_timeout;			/* seconds */
 	long s3_retries;
 	char *crawl_allow_private;
+	char *metrics_listen;
 	char *task_path;
 	char *exec_tasks_file;
 	double task_timeout;		/* seconds; 0: no limit */

@@ -261,9 +261,9 @@ store_finish(struct store *s, const char *worker, struct run *const *list, int n
 	for (int i = 0; i < STORE_ARRAYS; i++)
 		params[i + 1] = pgarray_text(&s->arrays[i]);
 	status = pg_execute(&s->pg, statements, FINISH, params, &result, err);
-	for (int i = 0; status == PG_DONE && i < PQntuples(result); i++) {
-		if (strcmp(PQgetvalue(result, i, 0), "lost") == 0)
-			++*lost;
+	for (int i = 0; status == PG_DONE && i < n && i < PQntuples(result); i++) {
+		list[i]->lost = strcmp(PQgetvalue(result, i, 0), "lost") == 0;
+		*lost += list[i]->lost;
 	}
 	PQclear(result);
 	return status;

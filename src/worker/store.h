@@ -60,7 +60,7 @@ enum pg_status store_claim(struct store *s, const char *worker, const char *toke
 
 enum pg_status store_release(struct store *s, const char *worker, struct run *const *list, int n, struct error *err);
 
-/* *lost: how many of them were not this worker's any more. */
+/* *lost: how many of them were not this worker's any more; these are marked so. */
 enum pg_status store_finish(struct store *s, const char *worker, struct run *const *list, int n, int *lost,
 							struct error *err);
 

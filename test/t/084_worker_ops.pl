@@ -4,6 +4,9 @@ use warnings;
 
 use FindBin;
 use lib "$FindBin::Bin/../perl";
+use HTTP::Tiny;
+use IO::Socket::INET;
+use IO::Socket::UNIX;
 use JobschedTest;
 use Test::More;
 use Time::HiRes qw(sleep time);
@@ -77,6 +80,121 @@ subtest 'cancel does not wait for the next heartbeat' => sub {
 	cmp_ok(cancel_takes($id), '<', 1, 'and one whose connection was lost');
 	is($stack->stop_worker('four'), 0, 'it stops');
 	$stack->wait_for('the end of its queue', sub { $stack->rabbitmqctl('list_queues', '-p', $vhost, 'name') !~ /jobsched\.worker/ });
+};
+
+# free_port() -> a port of 127.0.0.1 that nobody listens at
+sub free_port
+{
+	my $socket = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1') or die $!;
+	return $socket->sockport;
+}
+
+subtest 'what it tells about itself' => sub {
+	my $port = free_port();
+	my $path = $stack->dir . '/notify';
+	my $systemd = IO::Socket::UNIX->new(Type => SOCK_DGRAM, Local => $path) or die "$path: $!";
+	my $told = '';
+	my $hear = sub {
+		my ($pattern) = @_;
+		$stack->wait_for("$pattern at the socket", sub {
+			while (defined $systemd->recv(my $lines, 4096, Socket::MSG_DONTWAIT())) { $told .= $lines }
+			return $told =~ $pattern;
+		}, 20);
+	};
+	$stack->start_worker(name => 'five', MAX_CONCURRENCY => 3, METRICS_LISTEN => "127.0.0.1:$port", NOTIFY_SOCKET => $path, WATCHDOG_USEC => 600_000);
+	$hear->(qr/^READY=1$/m);
+	$hear->(qr/^STATUS=running: 0 of 3 threads busy, 0 runs waiting, lease fresh, broker connected$/m);
+	$hear->(qr/(?:^WATCHDOG=1\n(?s:.*?)){3}/m);
+	pass('systemd hears that it is ready, how it is, and that it lives');
+	$stack->kill_worker('STOP', 'five');
+	sleep 0.1;
+	$hear->(qr//);
+	$told = '';
+	sleep 0.7;
+	$hear->(qr//);
+	is($told, '', 'and nothing from one that stands still');
+	$stack->kill_worker('CONT', 'five');
+
+	my $get = sub { my ($what) = @_; my $answer = HTTP::Tiny->new(timeout => 10)->get("http://127.0.0.1:$port$what"); return ($answer->{status}, $answer->{content}, $answer->{headers}{'content-type'}) };
+	my @ids = (submit('echo', '{}'), submit('fail', '{"permanent": true}'), submit('nope', '{}'));
+	$stack->wait_for_sql("SELECT count(*) FROM jobsched.job_executions WHERE final AND job_id IN ('" . join("','", @ids) . "')", '3');
+	my $long = submit('sleep', '{"seconds": 60}');
+	status($long, 'running');
+	my ($status, $text, $type) = $get->('/metrics');
+	is("$status $type", '200 text/plain; version=0.0.4; charset=utf-8', '/metrics');
+	like($text, qr/^\Qjobsched_worker_$_\E$/m, $_) for 'runs_total{task="echo",status="succeeded"} 1', 'runs_total{task="fail",status="failed_for_good"} 1',
+		'runs_total{task="(unknown)",status="failed_for_good"} 1', 'run_seconds_count{task="echo"} 1', 'run_seconds_bucket{task="echo",le="+Inf"} 1', 'threads 3',
+		'runs_in_flight 1', 'runs_claimed_total 4', 'dispatches_claimed_total 4', 'stale_results_total 0', 'lease_seconds 20', 'lease_fresh 1', 'connected{to="rabbitmq"} 1',
+		'connected{to="postgres_claims"} 1', 'connection_losses_total{to="postgres_results"} 0';
+	like($text, qr/^jobsched_worker_info\{version="[^"]+",worker_id="five"\} 1$/m, 'info');
+	my ($age) = $text =~ /^jobsched_worker_lease_age_seconds (\S+)$/m;
+	ok($age >= 0 && $age < 6, "lease_age_seconds ($age)");
+	my %help = map { $_ => 1 } $text =~ /^# HELP (\S+) \S/mg;
+	my %type = map { $_ => 1 } $text =~ /^# TYPE (\S+) (?:counter|gauge|histogram)$/mg;
+	my @bare = grep { !$help{ $_ =~ s/_(?:bucket|sum|count)$//r } || !$type{ $_ =~ s/_(?:bucket|sum|count)$//r } } $text =~ /^([a-z]\w*)/mg;
+	is_deeply(\@bare, [], 'each has its HELP and TYPE');
+	is_deeply([ ($get->('/healthz'))[0, 1] ], [ 200, "lease fresh, broker connected\n" ], '/healthz');
+	is(($get->('/'))[0], 404, 'nothing else is there');
+	is(HTTP::Tiny->new->post("http://127.0.0.1:$port/metrics", { content => 'x' })->{status} =~ /^(?:405|599)$/, 1, 'and nothing can be sent');
+
+	kill 'USR1', $stack->worker_pid('five');
+	$stack->wait_for_log('five', qr/INFO jobsched-worker state phase=running .*lease_fresh=yes threads=3 running=1 .*broker=yes/);
+	$stack->wait_for_log('five', qr/state of a task job=$long task=sleep attempt=1 seconds=\d+ told_to_stop=no/);
+	pass('SIGUSR1 logs the state and what runs');
+
+	kill 'TERM', $stack->worker_pid('five');
+	$hear->(qr/^STOPPING=1$/m);
+	is(($get->('/healthz'))[0], 503, 'while it drains it is not healthy');
+	kill 'QUIT', $stack->worker_pid('five');
+	$stack->wait_for('the end', sub { return !$stack->worker_runs('five') }, 3);
+	is($stack->worker_status('five'), 1, 'SIGQUIT ends it at once');
+	$stack->sql("SELECT jobsched.cancel('$long')");
+
+	$stack->start_worker(name => 'six', METRICS_LISTEN => "127.0.0.1:$port");
+	status($long, 'cancelled');
+	my $second = $stack->start_worker(name => 'seven', METRICS_LISTEN => "127.0.0.1:$port", wait => 0);
+	$stack->wait_for('its end', sub { return !$stack->worker_runs('seven') }, 10);
+	is($stack->worker_status('seven'), 1, 'a port that is taken stops a worker');
+	like($stack->log_text('seven'), qr/cannot start error="METRICS_LISTEN=127.0.0.1:$port: Address already in use"/, 'with the reason');
+	$stack->stop_worker('six');
+};
+
+subtest 'the lease runs out while Postgres is away' => sub {
+	$stack->guc('jobsched.worker_lease' => '2s');
+	$stack->start_worker(name => 'eight', HEARTBEAT_INTERVAL => 0.5, LOG_LEVEL => 'DEBUG');
+	my $long = submit('sleep', '{"seconds": 60}');
+	my $short = submit('sleep', '{"seconds": 1.5}');
+	status($_, 'running') for $long, $short;
+	$stack->kill_postgres;
+	$stack->wait_for_log('eight', qr/the lease has run out, what runs is told to stop running=1/, 10);
+	$stack->wait_for_log('eight', qr/run ended job=$_ attempt=1/, 5) for $long, $short;
+	pass('what runs is told to stop');
+	$stack->start_postgres;
+	$stack->wait_for_sql("SELECT string_agg(status, ',' ORDER BY attempt) FROM jobsched.runs WHERE job_id = '$_'", 'lost,running', 20) for $long;
+	pass('and is taken back when it can be told: a lost attempt, and another');
+	status($short, 'succeeded');
+	is($stack->sql("SELECT count(*) FROM jobsched.job_executions WHERE job_id = '$short'"), '1', 'what had ended meanwhile is recorded, whether or not the lease was over');
+	$stack->sql("SELECT jobsched.cancel('$long')");
+	status($long, 'cancelled');
+	is($stack->stop_worker('eight'), 0, 'it stops');
+	$stack->guc('jobsched.worker_lease' => '20s');
+};
+
+subtest 'units for systemd' => sub {
+	plan skip_all => 'systemd-analyze is not installed' if !-x '/usr/bin/systemd-analyze';
+	for my $name ('jobsched-worker', 'jobsched-api')
+	{
+		open my $file, '<', $stack->top . "/share/systemd/$name.service" or die "$name: $!";
+		my $unit = join '', <$file>;
+		my $build = $stack->build;
+		ok($unit =~ s{^ExecStart=/usr/local/bin/}{ExecStart=$build/}m, "$name: starts the program");
+		$stack->write_file("$name.service", $unit);
+		my $path = $stack->dir . "/$name.service";
+		my ($code, $out, $err) = $stack->run('systemd-analyze', 'verify', $path);
+		is("$code $out$err", '0 ', 'and systemd finds nothing wrong');
+		($code, $out, $err) = $stack->run('systemd-analyze', 'security', '--offline=true', '--threshold=25', $path);
+		is($code, 0, 'its exposure is at most 2.5 of 10') or diag($out, $err);
+	}
 };
 
 done_testing();
