@@ -205,6 +205,13 @@ CREATE TABLE jobsched.sweeps (
 	swept_to uuid,
 	moved_in xid8
 );
+CREATE TABLE jobsched.expiries (
+	job_id uuid PRIMARY KEY,
+	expires_at timestamptz NOT NULL,
+	look_at timestamptz NOT NULL,
+	segment smallint NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.05);
+CREATE INDEX expiries_look ON jobsched.expiries (look_at);
 
 CREATE TABLE jobsched.cluster (
 	system_identifier text NOT NULL,
@@ -232,6 +239,7 @@ SELECT pg_catalog.pg_extension_config_dump('jobsched.unique_keys', '');
 SELECT pg_catalog.pg_extension_config_dump('jobsched.workers', '');
 SELECT pg_catalog.pg_extension_config_dump('jobsched.ring', '');
 SELECT pg_catalog.pg_extension_config_dump('jobsched.sweeps', 'WHERE false');
+SELECT pg_catalog.pg_extension_config_dump('jobsched.expiries', '');
 SELECT pg_catalog.pg_extension_config_dump('jobsched.cluster', '');
 SELECT pg_catalog.pg_extension_config_dump('jobsched.progress', '');
 
@@ -269,6 +277,8 @@ COMMENT ON TABLE jobsched.ring IS 'slots of the ring that have been opened; the 
 COMMENT ON TABLE jobsched.sweeps IS 'how far the next slot of the ring has been emptied; 16: the kept leaves.  Not in dumps: it begins anew';
 COMMENT ON COLUMN jobsched.sweeps.swept_to IS 'jobs up to this id have been looked at';
 COMMENT ON COLUMN jobsched.sweeps.moved_in IS 'transaction of the last move of rows out of the slot';
+COMMENT ON TABLE jobsched.expiries IS 'jobs with expires_at whose end the scheduler has to see to';
+COMMENT ON COLUMN jobsched.expiries.look_at IS 'when to look: expires_at, or later, while a run of the job is with a worker then';
 COMMENT ON TABLE jobsched.cluster IS 'the system and database that this data belongs to; any other row makes it a copy; see adopt()';
 COMMENT ON TABLE jobsched.progress IS 'progress that running tasks report; unlogged';
 
@@ -282,6 +292,7 @@ CREATE FUNCTION jobsched.caller() RETURNS text LANGUAGE c STABLE PARALLEL RESTRI
 CREATE FUNCTION jobsched._wake(queue smallint, priority smallint, due timestamptz) RETURNS void LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'js_wake';
 CREATE FUNCTION jobsched._dequeued(queue smallint, n int) RETURNS void LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'js_dequeued';
 CREATE FUNCTION jobsched._urge(worker uuid) RETURNS void LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'js_urge';
+CREATE FUNCTION jobsched._wake_expiry(at timestamptz) RETURNS void LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'js_wake_expiry';
 CREATE FUNCTION jobsched._system_identifier() RETURNS text LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'js_system_identifier';
 CREATE FUNCTION jobsched._preloaded() RETURNS boolean LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'js_preloaded';
 CREATE FUNCTION jobsched.worker_lease() RETURNS interval LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'js_worker_lease';
@@ -305,7 +316,7 @@ CREATE FUNCTION jobsched.cron_describe(expr text) RETURNS text LANGUAGE c IMMUTA
 CREATE FUNCTION jobsched.scheduler_status(OUT database text, OUT slice int, OUT pid int, OUT state text, OUT broker text,
 	OUT started_at timestamptz, OUT next_wake timestamptz, OUT promoted bigint, OUT published bigint, OUT confirmed bigint,
 	OUT returned bigint, OUT republished bigint, OUT rescued bigint, OUT loops bigint,
-	OUT woken_by_latch bigint, OUT woken_by_time bigint, OUT woken_by_broker bigint) RETURNS SETOF record
+	OUT woken_by_latch bigint, OUT woken_by_time bigint, OUT woken_by_broker bigint, OUT expired bigint) RETURNS SETOF record
 	LANGUAGE c VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'js_scheduler_status';
 
 COMMENT ON FUNCTION jobsched.slot_of(uuid) IS 'slot of the ring in which a job with this id was made (0..15)';
@@ -450,6 +461,26 @@ BEGIN
 	END IF;
 END $$;
 
+/* jobs.expires_at has become this: the scheduler looks then.  The caller holds the job. */
+CREATE FUNCTION jobsched._set_expiry(id uuid, at timestamptz) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	IF at IS NULL THEN
+		DELETE FROM jobsched.expiries e WHERE e.job_id = id;
+		RETURN;
+	END IF;
+	INSERT INTO jobsched.expiries (job_id, expires_at, look_at, segment) VALUES (id, at, at, jobsched.segment_of(id))
+	ON CONFLICT (job_id) DO UPDATE SET expires_at = excluded.expires_at, look_at = excluded.look_at;
+	PERFORM jobsched._wake_expiry(at);
+END $$;
+
+/* The same for jobs that are new. */
+CREATE FUNCTION jobsched._new_expiries(ids uuid[], ats timestamptz[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO jobsched.expiries (job_id, expires_at, look_at, segment)
+	SELECT u.id, u.at, u.at, jobsched.segment_of(u.id) FROM unnest(ids, ats) AS u(id, at);
+	PERFORM jobsched._wake_expiry(min(u.at)) FROM unnest(ats) AS u(at);
+END $$;
+
 /* New content and time for a once job that has not started; false when it has.  The caller has checked the values. */
 CREATE FUNCTION jobsched._replace(id uuid, name text, payload jsonb, due timestamptz, queue smallint, priority int, max_retries int, timeout interval,
 	expires_at timestamptz, retry_delay interval, retry_delay_max interval, backoff text) RETURNS boolean LANGUAGE plpgsql AS $$
@@ -477,6 +508,9 @@ BEGIN
 	UPDATE jobsched.jobs j SET name = _replace.name, payload = _replace.payload, queue = _replace.queue, priority = _replace.priority, max_retries = _replace.max_retries,
 		timeout = _replace.timeout, expires_at = _replace.expires_at, retry_delay = _replace.retry_delay, retry_delay_max = _replace.retry_delay_max, backoff = _replace.backoff
 	WHERE j.id = id AND j.slot = job.slot;
+	IF expires_at IS DISTINCT FROM job.expires_at THEN
+		PERFORM jobsched._set_expiry(id, expires_at);
+	END IF;
 	PERFORM jobsched._wake(queue, priority::smallint, due);
 	RETURN true;
 END $$;
@@ -504,6 +538,10 @@ BEGIN
 	IF run_at IS NOT NULL AND cron IS NOT NULL THEN
 		PERFORM jobsched._invalid('run_at', label || format('run_at: %s together with cron %L', run_at, cron),
 			'Give run_at for a job that runs once, or cron for one that recurs.');
+	END IF;
+	IF expires_at IS NOT NULL AND cron IS NOT NULL THEN
+		PERFORM jobsched._invalid('expires_at', label || format('expires_at: %s together with cron %L', expires_at, cron),
+			'It is for a job that runs once; schedule() has ends_at for the times of a cron job.');
 	END IF;
 	IF run_at IN ('infinity', '-infinity') THEN
 		PERFORM jobsched._invalid('run_at', label || format('run_at: %s is not a time', run_at), 'Give a finite time; NULL is now.');
@@ -547,6 +585,9 @@ BEGIN
 	INSERT INTO jobsched.jobs (slot, id, name, payload, frequency, queue, priority, max_retries, timeout, unique_key, owner, expires_at, retry_delay, retry_delay_max, backoff)
 	VALUES (CASE WHEN cron IS NULL THEN jobsched.slot_of(id) ELSE 16 END, id, name, payload,
 		CASE WHEN cron IS NULL THEN 'once' ELSE 'cron' END, queue_id, priority, max_retries, timeout, unique_key, who, expires_at, retry_delay, retry_delay_max, backoff);
+	IF expires_at IS NOT NULL THEN
+		PERFORM jobsched._set_expiry(id, expires_at);
+	END IF;
 	IF cron IS NOT NULL THEN
 		INSERT INTO jobsched.schedules (job_id, owner, cron, time_zone) VALUES (id, who, cron, zone);
 	END IF;
@@ -1078,6 +1119,71 @@ BEGIN
 	END LOOP;
 END $$;
 
+/*
+ * expires_at: ends the runs of jobs whose time is over, and that no worker has, in segments lo..hi; of 1,000 jobs at most, and not those
+ * with look_at before `since`.  It passes over what is locked and waits for nobody.  The row in expiries, which whoever changes
+ * expires_at locks, stays until no run of the job is left: a retry may come yet.  next_look: of the earliest row.
+ *
+ * guard: M_EXPIRE_CLAIMED: as cancel() does, it ends what is in its own statement a timer or in a queued dispatch, nothing else
+ */
+CREATE FUNCTION jobsched._expire(lo smallint, hi smallint, since timestamptz, OUT runs int, OUT next_look timestamptz) LANGUAGE plpgsql
+	SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+	at timestamptz := clock_timestamp();
+	ids uuid[];
+	held uuid[];
+	d record;
+BEGIN
+	runs := 0;
+	SELECT array_agg(e.job_id) INTO ids FROM (
+		SELECT e.job_id FROM jobsched.expiries e WHERE e.look_at >= _expire.since AND e.look_at <= at AND e.segment BETWEEN _expire.lo AND _expire.hi
+		ORDER BY e.look_at LIMIT 1000 FOR UPDATE SKIP LOCKED) e;
+	IF ids IS NOT NULL THEN
+		WITH due AS MATERIALIZED (
+			SELECT t.ctid FROM jobsched.timers t WHERE t.job_id = ANY (ids) AND NOT t.cron FOR UPDATE SKIP LOCKED),
+		gone AS (DELETE FROM jobsched.timers t USING due WHERE t.ctid = due.ctid RETURNING t.job_id, t.run_at, t.attempt),
+		ended AS (
+			INSERT INTO jobsched.job_executions (slot, job_id, run_at, attempt, status, final, finished_at)
+			SELECT jobsched._open_slot(), gone.job_id, gone.run_at, gone.attempt, CASE j.state WHEN 'cancelled' THEN 'cancelled' ELSE 'expired' END, true, at
+			FROM gone LEFT JOIN jobsched.jobs j ON j.id = gone.job_id AND j.slot IN (jobsched.slot_of(gone.job_id), 16)
+			RETURNING 1)
+		SELECT count(*) INTO runs FROM ended;
+
+		SELECT array_agg(DISTINCT x.id) INTO held
+		FROM jobsched.dispatches x CROSS JOIN LATERAL unnest(x.job_ids) AS u(job_id) JOIN unnest(ids) AS i(job_id) ON u.job_id = i.job_id;
+		FOR d IN
+			SELECT x.* FROM jobsched.dispatches x WHERE x.id = ANY (held) AND x.status = 'queued' ORDER BY x.id FOR UPDATE SKIP LOCKED
+		LOOP
+			FOR i IN 1 .. cardinality(d.job_ids) LOOP
+				CONTINUE WHEN d.job_ids[i] <> ALL (ids) OR (d.done >> (i - 1)) & 1 = 1;
+				d.done := d.done | (1::bigint << (i - 1));
+				runs := runs + 1;
+				INSERT INTO jobsched.job_executions (slot, job_id, run_at, attempt, status, final, queued_at, finished_at)
+				SELECT jobsched._open_slot(), d.job_ids[i], d.run_ats[i], d.attempts[i], CASE WHEN EXISTS (SELECT FROM jobsched.jobs j
+					WHERE j.id = d.job_ids[i] AND j.slot IN (jobsched.slot_of(d.job_ids[i]), 16) AND j.state = 'cancelled') THEN 'cancelled' ELSE 'expired' END, true, d.queued_at, at;
+			END LOOP;
+			IF d.done = jobsched._all_bits(cardinality(d.job_ids)) THEN
+				DELETE FROM jobsched.dispatches x WHERE x.id = d.id;
+				PERFORM jobsched._dequeued(d.queue, 1);
+			ELSE
+				UPDATE jobsched.dispatches x SET done = d.done WHERE x.id = d.id;
+			END IF;
+		END LOOP;
+
+		/* In one snapshot, where a run is in one place: what promote moves at this moment is seen. */
+		WITH going_on AS MATERIALIZED (
+			SELECT t.job_id FROM jobsched.timers t WHERE t.job_id = ANY (ids)
+			UNION
+			SELECT u.job_id FROM jobsched.dispatches x CROSS JOIN LATERAL unnest(x.job_ids) WITH ORDINALITY AS u(job_id, n) JOIN unnest(ids) AS i(job_id) ON u.job_id = i.job_id
+			WHERE (x.done >> (u.n - 1)::int) & 1 = 0),
+		over AS (DELETE FROM jobsched.expiries e WHERE e.job_id = ANY (ids) AND NOT EXISTS (SELECT FROM going_on g WHERE g.job_id = e.job_id))
+		UPDATE jobsched.expiries e SET look_at = at + least(interval '1 min', greatest(interval '1 s', (at - e.expires_at) / 8))
+		FROM going_on g WHERE e.job_id = g.job_id AND e.job_id = ANY (ids);
+	END IF;
+	SELECT e.look_at INTO next_look FROM jobsched.expiries e WHERE e.look_at >= _expire.since AND e.segment BETWEEN _expire.lo AND _expire.hi ORDER BY e.look_at LIMIT 1;
+END $$;
+
 CREATE FUNCTION jobsched._rescue(lo smallint, hi smallint) RETURNS int LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 	$$ SELECT jobsched._take_back(NULL, NULL, NULL, lo, hi) $$;
 
@@ -1348,10 +1454,14 @@ BEGIN
 	IF job.state = 'cancelled' THEN
 		PERFORM jobsched._conflict(format('job %s is cancelled', id), 'retry() starts a cancelled once job anew.');
 	END IF;
+	IF job.expires_at <= clock_timestamp() THEN
+		UPDATE jobsched.jobs j SET expires_at = NULL WHERE j.id = job.id AND j.slot = job.slot;
+		PERFORM jobsched._set_expiry(id, NULL);
+	END IF;
 	RETURN jobsched._plan_now(job);
 END $$;
 COMMENT ON FUNCTION jobsched.run_now(uuid) IS
-'Plans one more run of a job, due now, beside what is planned already; returns its run_at. JS002 unknown, JS003 when the job is cancelled.';
+'Plans one more run of a job, due now, beside what is planned already; returns its run_at. An expires_at that has passed is forgotten. JS002 unknown, JS003 when the job is cancelled.';
 
 CREATE FUNCTION jobsched.retry(id uuid) RETURNS timestamptz LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -1366,6 +1476,7 @@ BEGIN
 		PERFORM jobsched._conflict(format('job %s is %s', id, status), 'Jobs that are failed, cancelled or expired can be tried again.');
 	END IF;
 	UPDATE jobsched.jobs j SET expires_at = NULL WHERE j.id = job.id AND j.slot = job.slot AND j.expires_at IS NOT NULL;
+	PERFORM jobsched._set_expiry(id, NULL);
 	RETURN jobsched._plan_now(job);
 END $$;
 COMMENT ON FUNCTION jobsched.retry(uuid) IS
@@ -2212,7 +2323,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON jobsched.timers, jobsched.dispatches TO 
 GRANT SELECT, UPDATE ON jobsched.schedules TO jobsched_scheduler;
 GRANT SELECT, INSERT, UPDATE ON jobsched.cron_ticks TO jobsched_scheduler;
 GRANT SELECT ON jobsched.queues, jobsched.workers, jobsched.cluster, jobsched.ring, jobsched.jobs TO jobsched_scheduler;
-GRANT EXECUTE ON FUNCTION jobsched._retain(timestamptz), jobsched._rescue(smallint, smallint), jobsched._supersede(uuid[], timestamptz[]), jobsched._adopted(), jobsched._task_hash(text), jobsched.worker_lease(),
+GRANT EXECUTE ON FUNCTION jobsched._retain(timestamptz), jobsched._rescue(smallint, smallint), jobsched._expire(smallint, smallint, timestamptz), jobsched._supersede(uuid[], timestamptz[]), jobsched._adopted(), jobsched._task_hash(text), jobsched.worker_lease(),
 	jobsched.cron_next(text, timestamptz, text), jobsched.segment_of(uuid), jobsched._jitter(uuid, interval) TO jobsched_scheduler;
 
 DO $$

@@ -16,6 +16,7 @@
 #include "utils/snapmgr.h"
 
 #include "call.h"
+#include "column.h"
 #include "functions.h"
 #include "ring.h"
 #include "wakeup.h"
@@ -41,6 +42,12 @@ static CallPlan plan_queue_id = {
 	.sql = "SELECT jobsched._queue_id($1)",
 	.nargs = 1,
 	.types = {TEXTOID}
+};
+
+static CallPlan plan_expiries = {
+	.sql = "SELECT jobsched._new_expiries($1, $2)",
+	.nargs = 2,
+	.types = {UUIDARRAYOID, TIMESTAMPTZARRAYOID}
 };
 
 /* ------------------------------------------------------------------ small tables */
@@ -153,6 +160,28 @@ add_timer(Writer *writer, const NewJob *job)
 	(void) writer_add(writer, values, nulls);
 }
 
+/* What the scheduler has to see to when their expires_at has come. */
+static void
+add_expiries(const NewJob *jobs, int count)
+{
+	Column		ids = {0},
+				times = {0};
+	Datum		values[2];
+
+	for (int i = 0; i < count; i++)
+	{
+		if (!jobs[i].spec->has_expires_at)
+			continue;
+		column_add(&ids, UUIDPGetDatum(&jobs[i].id));
+		column_add(&times, TimestampTzGetDatum(jobs[i].spec->expires_at));
+	}
+	if (ids.count == 0)
+		return;
+	values[0] = column_array(&ids, UUIDOID);
+	values[1] = column_array(&times, TIMESTAMPTZOID);
+	(void) call_run(&plan_expiries, values);
+}
+
 void
 jobstore_insert(NewJob *jobs, int count)
 {
@@ -197,4 +226,5 @@ jobstore_insert(NewJob *jobs, int count)
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(rows);
 	CommandCounterIncrement();
+	add_expiries(jobs, count);
 }

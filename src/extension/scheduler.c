@@ -20,6 +20,7 @@
 #include "utils/memutils.h"
 
 #include "broker_url.h"
+#include "expiry.h"
 #include "housekeeping.h"
 #include "mend.h"
 #include "permit.h"
@@ -46,6 +47,7 @@ typedef struct Turn
 	TimestampTz sweep_at;		/* unbounded probe */
 	Mend		mend;
 	TimestampTz retain_at;
+	Expiry		expiry;
 	TimestampTz error_until;	/* after an ERROR: rest */
 	TimestampTz error_wait;
 	TimestampTz sleep_until;	/* of the last sleep; DT_NOEND: it did not sleep */
@@ -62,6 +64,7 @@ forget(Scheduler *s, Turn *turn)
 	turn->sweep_at = DT_NOBEGIN;
 	turn->mend.at = DT_NOBEGIN;
 	turn->retain_at = DT_NOBEGIN;
+	expiry_forget(&turn->expiry);
 }
 
 /* ------------------------------------------------------------------ a turn */
@@ -140,6 +143,9 @@ work(Scheduler *s, Turn *turn)
 	}
 	publisher_configure(s->publisher, broker_url(), js_queue_type);
 
+	/* Before promoting: what is over is not handed out. */
+	if (expiry_due(&turn->expiry, now, now >= turn->sweep_at) && !expiry_run(s, &turn->expiry, now))
+		goto gone;
 	if ((turn->hinted || promote_next(s, now, &due_left) <= now) && promote_run(s, now) < 0)
 		goto gone;
 	turn->hinted = false;
@@ -169,8 +175,8 @@ work(Scheduler *s, Turn *turn)
 	wakeup_set_due_left(s->slot, due_left);
 	next = promote_next(s, now, &due_left_again);
 	meet(&turn->housekeeping_at, &turn->sweep_at);
-	next = Min(next, turn->retain_at);
-	return Min(Min(next, turn->mend.at), Min(turn->housekeeping_at, turn->sweep_at));
+	next = Min(Min(next, turn->retain_at), Min(turn->expiry.next, turn->mend.at));
+	return Min(next, Min(turn->housekeeping_at, turn->sweep_at));
 
 gone:
 	/* Look at once what is there now. */
@@ -276,6 +282,7 @@ take_hints(Scheduler *s, Turn *turn)
 	static WakeupHints hints;
 	uint64		touched = wakeup_take(s->slot, hints);
 
+	expiry_lower(&turn->expiry, wakeup_take_expiry(s->slot));
 	if (touched == 0)
 		return;
 	queues_lower(s->queues, touched, hints);
@@ -299,6 +306,7 @@ notice_new_clock(Scheduler *s, Turn *turn)
 	if (!mend_clock_was_set(&turn->mend))
 		return;
 	turn->permit.look_at = turn->housekeeping_at = turn->sweep_at = turn->error_until = turn->mend.at = turn->retain_at = DT_NOBEGIN;
+	expiry_forget(&turn->expiry);
 	s->rescue_from = GetCurrentTimestamp() + js_worker_lease_ms * JS_USEC_PER_MS;
 	queues_forget(s->queues);
 	ereport(LOG, errmsg("jobsched: the clock was set: looking at all planned times"));

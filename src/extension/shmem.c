@@ -38,6 +38,7 @@ init_slot(JsSlot *slot)
 	for (int b = 0; b < JS_BUCKETS; b++)
 		for (int p = 0; p < JS_PRIORITIES; p++)
 			pg_atomic_init_u64(&slot->hint[b][p], (uint64) DT_NOEND);
+	pg_atomic_init_u64(&slot->expiry, (uint64) DT_NOEND);
 	SpinLockInit(&slot->mutex);
 	memset(&slot->urgent, 0, sizeof(slot->urgent));
 	memset(&slot->status, 0, sizeof(slot->status));

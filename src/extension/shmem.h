@@ -37,6 +37,7 @@ typedef struct JsCounters
 	uint64		returned;		/* returned or refused */
 	uint64		republished;
 	uint64		rescued;		/* runs */
+	uint64		expired;		/* runs */
 	uint64		loops;			/* turns */
 	uint64		wakes[JS_WAKES];	/* from sleep, by JsWake */
 } JsCounters;
@@ -68,6 +69,7 @@ typedef struct JsSlot
 	pg_atomic_uint64 due_left;	/* buckets with due runs that wait for room in the window */
 	pg_atomic_uint64 touched;	/* buckets with hints */
 	pg_atomic_uint64 hint[JS_BUCKETS][JS_PRIORITIES];	/* TimestampTz: earliest due_at committed; DT_NOEND none */
+	pg_atomic_uint64 expiry;	/* the same of expires_at */
 	slock_t		mutex;			/* of what follows */
 	JsUrgent	urgent;
 	JsStatus	status;

@@ -12,7 +12,7 @@
 
 JS_FUNCTION(js_scheduler_status);
 
-#define COLUMNS 17
+#define COLUMNS 18
 
 static void
 put_slot(ReturnSetInfo *rsinfo, const JsDatabase *db, int slice, const JsStatus *status)
@@ -26,7 +26,8 @@ put_slot(ReturnSetInfo *rsinfo, const JsDatabase *db, int slice, const JsStatus 
 		Int64GetDatum((int64) n->promoted), Int64GetDatum((int64) n->published), Int64GetDatum((int64) n->confirmed),
 		Int64GetDatum((int64) n->returned), Int64GetDatum((int64) n->republished), Int64GetDatum((int64) n->rescued),
 		Int64GetDatum((int64) n->loops), Int64GetDatum((int64) n->wakes[JS_WOKEN_BY_LATCH]),
-		Int64GetDatum((int64) n->wakes[JS_WOKEN_BY_TIME]), Int64GetDatum((int64) n->wakes[JS_WOKEN_BY_BROKER])
+		Int64GetDatum((int64) n->wakes[JS_WOKEN_BY_TIME]), Int64GetDatum((int64) n->wakes[JS_WOKEN_BY_BROKER]),
+		Int64GetDatum((int64) n->expired)
 	};
 	bool		nulls[COLUMNS] = {
 		[2] = !runs, [4] = !runs, [5] = !runs, [6] = !runs || TIMESTAMP_NOT_FINITE(status->next_wake)

@@ -1,8 +1,8 @@
 /*
  * wakeup.c: a commit that makes work wakes the schedulers of its database.
  *
- * wakeup_note() and js_dequeued() only note, in the backend's memory, what the transaction has done.  When it has committed
- * and its rows are visible, the transaction callback hands that over to every scheduler of the database and sets the
+ * wakeup_note(), js_wake_expiry() and js_dequeued() only note, in the backend's memory, what the transaction has done.
+ * When it has committed and its rows are visible, the transaction callback hands that over to every scheduler of the database and sets the
  * latches of those that would sleep too long.  On abort it is forgotten.  After PREPARE TRANSACTION too: the
  * schedulers' safety net (jobsched.poll_interval) finds those rows.
  *
@@ -20,6 +20,7 @@
 #include "storage/proc.h"
 
 JS_FUNCTION(js_wake);
+JS_FUNCTION(js_wake_expiry);
 JS_FUNCTION(js_dequeued);
 
 /* What the current transaction of this backend has done so far. */
@@ -29,6 +30,8 @@ static struct
 	uint64		dequeued_buckets;	/* with a value in dequeued */
 	TimestampTz due[JS_BUCKETS][JS_PRIORITIES];
 	uint64		dequeued[JS_BUCKETS];
+	bool		expires;
+	TimestampTz expiry;			/* earliest */
 } pending;
 
 static void
@@ -63,6 +66,11 @@ hand_over(JsSlot *slot)
 	}
 	if (pending.due_buckets != 0)
 		pg_atomic_fetch_or_u64(&slot->touched, pending.due_buckets);
+	if (pending.expires)
+	{
+		lower(&slot->expiry, pending.expiry);
+		earliest = Min(earliest, pending.expiry);
+	}
 	return earliest;
 }
 
@@ -98,7 +106,7 @@ at_xact_end(XactEvent event, void *arg)
 	switch (event)
 	{
 		case XACT_EVENT_COMMIT:
-			if ((pending.due_buckets | pending.dequeued_buckets) != 0)
+			if ((pending.due_buckets | pending.dequeued_buckets) != 0 || pending.expires)
 			{
 				JsDatabase *db = shmem_my_database();
 
@@ -110,6 +118,7 @@ at_xact_end(XactEvent event, void *arg)
 		case XACT_EVENT_PREPARE:
 			pending.due_buckets = 0;
 			pending.dequeued_buckets = 0;
+			pending.expires = false;
 			break;
 		default:
 			break;
@@ -151,6 +160,20 @@ Datum
 js_wake(PG_FUNCTION_ARGS)
 {
 	wakeup_note(PG_GETARG_INT16(0), PG_GETARG_INT16(1), PG_GETARG_TIMESTAMPTZ(2));
+	PG_RETURN_VOID();
+}
+
+/* js_wake_expiry(at timestamptz): there is something to end then. */
+Datum
+js_wake_expiry(PG_FUNCTION_ARGS)
+{
+	TimestampTz at = PG_GETARG_TIMESTAMPTZ(0);
+
+	if (js_shared == NULL || at == DT_NOEND)
+		PG_RETURN_VOID();
+	register_callback();
+	pending.expiry = pending.expires ? Min(pending.expiry, at) : at;
+	pending.expires = true;
 	PG_RETURN_VOID();
 }
 
@@ -214,6 +237,12 @@ wakeup_take(JsSlot *slot, WakeupHints hints)
 	return touched;
 }
 
+TimestampTz
+wakeup_take_expiry(JsSlot *slot)
+{
+	return (TimestampTz) pg_atomic_exchange_u64(&slot->expiry, (uint64) DT_NOEND);
+}
+
 void
 wakeup_set_due_left(JsSlot *slot, uint64 buckets)
 {
@@ -224,5 +253,5 @@ bool
 wakeup_sleep(JsSlot *slot, TimestampTz until)
 {
 	pg_atomic_exchange_u64(&slot->planned_wake, (uint64) until);
-	return pg_atomic_read_u64(&slot->touched) == 0;
+	return pg_atomic_read_u64(&slot->touched) == 0 && (TimestampTz) pg_atomic_read_u64(&slot->expiry) >= until;
 }

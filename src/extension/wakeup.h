@@ -4,7 +4,7 @@
  * The scheduler's turn, in this order, so that no commit is missed:
  *
  *   wakeup_awake(slot)              from now on every commit sets the latch
- *   wakeup_take(slot, hints)        before any snapshot: what was committed before is visible or handed over later
+ *   wakeup_take(slot, hints)        and _expiry, before any snapshot: what was committed before is visible or handed over later
  *   ... work ...
  *   wakeup_sleep(slot, until)       true: nothing has come meanwhile, wait for the latch
  */
@@ -25,6 +25,9 @@ extern void wakeup_awake(JsSlot *slot);
 
 /* The buckets with hints, one bit each; only their rows of hints are set, DT_NOEND where there is none. */
 extern uint64 wakeup_take(JsSlot *slot, WakeupHints hints);
+
+/* The earliest expires_at handed over, DT_NOEND if none; with wakeup_take(). */
+extern TimestampTz wakeup_take_expiry(JsSlot *slot);
 
 /* Buckets whose due runs wait for room: a commit that makes room there sets the latch. */
 extern void wakeup_set_due_left(JsSlot *slot, uint64 buckets);

@@ -56,6 +56,7 @@
 #define SUCCEEDED 1
 #define FAILED 2
 #define CANCELLED 3
+#define EXPIRED 4
 /* what a worker is doing */
 #define IDLE 0
 #define CLAIMING 1		/* claim sent; its snapshot is taken */
@@ -81,7 +82,10 @@ typedef Db {
 	byte runs[ND];
 	byte done[ND];
 	byte worker[ND];
-	byte token[ND]
+	byte token[ND];
+#ifdef EXPIRE
+	bit expiry		/* run 0 has a row in expiries */
+#endif
 };
 Db db;				/* what a statement sees */
 Db disk;			/* what survives a crash (or: what the standby has) */
@@ -106,6 +110,7 @@ byte gd[NW];			/* a claim sent on a dead connection, not yet executed */
 byte gt[NW];
 bit over;
 bit locked;			/* cancel's lock on the jobs row */
+bit late;			/* expires_at of run 0 has come */
 byte i_, j_, t_;		/* scratch, always 0 between steps */
 byte x_, y_;
 
@@ -141,6 +146,9 @@ inline copy(to, from)
 		to.token[j_] = from.token[j_]; j_++
 	:: else -> break
 	od;
+#ifdef EXPIRE
+	to.expiry = from.expiry;
+#endif
 	j_ = 0
 }
 
@@ -159,6 +167,9 @@ inline clear_disk()
 		disk.status[j_] = 0; disk.runs[j_] = 0; disk.done[j_] = 0; disk.worker[j_] = 0; disk.token[j_] = 0; j_++
 	:: else -> break
 	od;
+#ifdef EXPIRE
+	disk.expiry = 0;
+#endif
 	j_ = 0
 }
 
@@ -470,6 +481,13 @@ nothing:
 /* ------------------------------------------------------------------- worker */
 
 /* UPDATE dispatches ... WHERE id = d AND status = 'queued' (or claimed with this very token) */
+inline end_late(ldis)
+{
+	if
+	:: late && HAS(ldis, 0) -> mask(ldis, 0); final_row(0, EXPIRED)
+	:: else
+	fi
+}
 inline end_cancelled(edis, ends)
 {
 	i_ = 0;
@@ -493,6 +511,9 @@ inline claim(cwrk, cdis, ctok, sees, cgot)
 		db.status[cdis] = CLAIMED; db.worker[cdis] = cwrk; db.token[cdis] = ctok; confirmed[cdis] = 0;
 #ifndef M_CANCEL_NOT_AT_CLAIM
 		end_cancelled(cdis, sees);
+#endif
+#ifdef EXPIRE
+		end_late(cdis);
 #endif
 		cgot = db.runs[cdis] & ~db.done[cdis];
 		assert(!(cgot & (sees)));	/* (e) nothing is handed out that was cancelled before */
@@ -798,6 +819,48 @@ active proctype cancel()
 }
 #endif
 
+#ifdef EXPIRE
+#ifdef M_EXPIRE_CLAIMED
+#define UNTAKEN(d) HAS(d, 0)
+#else
+#define UNTAKEN(d) (HAS(d, 0) && db.status[d] == QUEUED)
+#endif
+#define LEFT (HAS(0, 0) || HAS(ND-1, 0) || HAS(ND/2, 0))
+/* the scheduler's look at expiries */
+active proctype expire()
+{
+	bit seen;
+	atomic { !over; late = 1 }
+end:	do
+	/* its row is there, and there is something to do: what is claimed it leaves alone and looks again later */
+	:: atomic { !over && db.expiry && (db.timers & 1 || UNTAKEN(0) || UNTAKEN(ND-1) || UNTAKEN(ND/2) || !LEFT) ->
+		seen = db.timers & 1 }			/* statement 1: DELETE FROM timers */
+	   atomic {
+		if
+		:: seen && (db.timers & 1) -> db.timers = db.timers & ~1; final_row(0, EXPIRED)
+		:: true					/* not there any more, or locked: promote is at it */
+		fi;
+		seen = 0; commit_async() }
+	   atomic {					/* statement 2: queued dispatches */
+		if
+		:: UNTAKEN(0) -> mask(0, 0); final_row(0, EXPIRED); drop_if_done(0)
+#if ND > 1
+		:: UNTAKEN(1) -> mask(1, 0); final_row(0, EXPIRED); drop_if_done(1)
+#endif
+		:: true					/* likewise: claim, cancel */
+		fi;
+		commit_async() }
+	   /* statement 3: nothing is left, in one snapshot; the row goes */
+#ifdef M_EXPIRE_TWO_SNAPSHOTS
+	   atomic { seen = LEFT }
+	   atomic { if :: !seen && !(db.timers & 1) -> db.expiry = 0 :: else fi; seen = 0; commit_async() }
+#else
+	   atomic { if :: !LEFT && !(db.timers & 1) -> db.expiry = 0 :: else fi; commit_async() }
+#endif
+	od
+}
+#endif
+
 #ifdef ALTER
 /* schedule() with another expression: planned times go, the next one is planned */
 active proctype alter()
@@ -919,14 +982,23 @@ init
 		od;
 		i_ = 0;
 #endif
+#ifdef EXPIRE
+		db.expiry = 1;
+#endif
 #ifdef F_CRASH
 		copy(disk, db);
 #endif
+#ifndef NO_WORKERS
 		run worker_process(0); run worker_process(1)
+#endif
 	}
 	/* nothing can move any more: (a) everything accepted has ended, (f) also what kills its worker */
 	timeout -> atomic {
 		over = 1;
+#ifdef EXPIRE
+		assert(db.final[0]);		/* also what nobody consumes */
+#endif
+#ifndef NO_WORKERS
 		assert(db.timers == 0);
 		assert(db.status[0] == FREE && db.status[ND-1] == FREE && db.status[ND/2] == FREE);
 		i_ = 0;
@@ -944,5 +1016,6 @@ init
 		:: else -> break
 		od;
 		i_ = 0
+#endif
 	}
 }

@@ -198,9 +198,43 @@ SELECT s.* FROM (VALUES
 	(3, $$SELECT jobsched.submit('echo', retry_delay => '-1 s')$$),
 	(4, $$SELECT jobsched.submit('echo', retry_delay_max => '31 days')$$),
 	(5, $$SELECT jobsched.submit('echo', backoff => 'never')$$),
-	(6, $$SELECT jobsched.submit_many('[{"name": "x", "backoff": "never"}]')$$)
+	(6, $$SELECT jobsched.submit_many('[{"name": "x", "backoff": "never"}]')$$),
+	(7, $$SELECT jobsched.submit('echo', cron => '0 3 * * *', expires_at => '2031-01-01')$$)
 ) t(n, statement), public.said(t.statement) s ORDER BY n;
 SELECT count(*) FROM jobsched.submit_many('[{"name": "x", "expires_at": "2031-01-01T00:00:00Z", "backoff": "linear", "retry_delay": 5}, {"name": "y", "unique_key": "k", "unique_mode": "replace"}]');
+
+-- expires_at: the scheduler's look ends what no worker has, and stays with a job while a run of it is with one
+TRUNCATE jobsched.jobs, jobsched.timers, jobsched.dispatches, jobsched.job_executions, jobsched.schedules, jobsched.expiries;
+CREATE FUNCTION public.look(OUT runs int, OUT ahead boolean) LANGUAGE sql AS $$ SELECT runs, next_look > clock_timestamp() FROM jobsched._expire(0::smallint, 127::smallint, '-infinity') $$;
+SELECT jobsched.submit('one', max_retries => 1, expires_at => '2031-01-01') AS one, jobsched.submit('two', expires_at => '2031-01-01') AS two, jobsched.submit('for ever') AS ever \gset
+SELECT public.promote() AS d \gset
+SELECT jobsched.submit('later', run_at => '2032-01-01', expires_at => '2031-01-01') AS later, jobsched.submit('key', unique_key => 'e', run_at => '2032-01-01') AS k \gset
+SELECT jobsched.submit('key', unique_key => 'e', unique_mode => 'replace', run_at => '2032-01-01', expires_at => '2031-06-01') = :'k' AS same;
+SELECT look_at, count(*) FROM jobsched.expiries GROUP BY 1 ORDER BY 1;
+SELECT * FROM public.look();
+UPDATE jobsched.jobs SET expires_at = now() WHERE expires_at = '2031-01-01';
+UPDATE jobsched.expiries SET expires_at = now(), look_at = now() WHERE expires_at = '2031-01-01';
+SELECT jobsched.submit('running', expires_at => '2031-01-01') AS running \gset
+SELECT public.promote() AS e \gset
+SELECT count(*) FROM jobsched.claim(:'w', :'a', ARRAY[:'e']::uuid[]);
+UPDATE jobsched.jobs SET expires_at = now(), state = CASE name WHEN 'two' THEN 'cancelled' ELSE state END WHERE name IN ('running', 'two');
+UPDATE jobsched.expiries SET expires_at = now(), look_at = now() WHERE job_id = :'running';
+SELECT * FROM public.look();
+SELECT name, status, last_status FROM jobsched.job_status ORDER BY id;
+SELECT j.name, e.look_at > now() AS later FROM jobsched.expiries e JOIN jobsched.jobs j ON j.id = e.job_id ORDER BY 1;
+SELECT status, cardinality(job_ids) AS runs, done FROM jobsched.dispatches ORDER BY 1;
+-- its retry comes too late
+SELECT answer FROM public.fin(:'w', :'e', :'a', '{0}', 'failed');
+SELECT status FROM jobsched.job_status WHERE id = :'running';
+UPDATE jobsched.expiries SET look_at = now() WHERE job_id = :'running';
+SELECT * FROM public.look();
+SELECT attempt, status, final FROM jobsched.job_executions WHERE job_id = :'running' ORDER BY attempt;
+SELECT count(*) AS left FROM jobsched.expiries;
+-- run_now and retry begin without one; alter_job moves it
+SELECT jobsched.run_now(:'later') <= clock_timestamp() AS now, jobsched.retry(:'one') <= clock_timestamp() AS again;
+SELECT name, expires_at FROM jobsched.jobs WHERE id IN (:'later', :'one') ORDER BY 1;
+SELECT jobsched.alter_job(:'k', expires_at => '2031-07-01') AS run_at, (SELECT look_at FROM jobsched.expiries) AS before;
+SELECT look_at FROM jobsched.expiries;
 
 -- daylight saving time: what schedule() was told is what is planned
 SELECT dst_gap, dst_overlap, jobsched.alter_schedule(jobsched.schedule('berlin ' || dst_gap || dst_overlap, cron, 'echo', time_zone => 'Europe/Berlin',

@@ -51,9 +51,27 @@ $stack->wait_for_sql("SELECT status FROM jobsched.job_status WHERE id = '$id'", 
 $stack->sql_as('app', "SELECT jobsched.retry('$id')");
 $stack->wait_for_sql("SELECT count(*) FROM jobsched.job_executions WHERE job_id = '$id' AND final", '2');
 is($stack->sql("SELECT count(DISTINCT run_at) FROM jobsched.job_executions WHERE job_id = '$id'"), '2', 'retry is a new run, with a time of its own');
-$id = $stack->sql_as('app', q{SELECT jobsched.submit('echo', queue => 'nobody', expires_at => now() + interval '0.5 s')});
-$stack->wait_for_sql("SELECT clock_timestamp() > expires_at FROM jobsched.jobs WHERE id = '$id'", 't');
-$stack->start_worker(name => 'late', RABBITMQ_QUEUE => 'nobody');
-$stack->wait_for_sql("SELECT status FROM jobsched.job_status WHERE id = '$id'", 'expired');
-pass('a run that nobody started in time expires');
+
+# expires_at: the scheduler ends what no worker has started by then, wherever it is, and wakes up for that
+$stack->guc('jobsched.poll_interval' => '1h');
+$stack->wait_for_sql(q{SELECT next_wake > now() + interval '5 min' FROM jobsched.scheduler_status()}, 't');
+my %expires = (
+	'handed out, in a queue that nobody consumes' => "queue => 'nobody'",
+	'not due' => "run_at => now() + interval '1 h'",
+	'paused' => "run_at => now() + interval '2 h', expires_at => now() + interval '4 s'",
+	'taken in time' => "expires_at => now() + interval '1 h'",
+	'over before it was submitted' => "expires_at => now() - interval '1 s'",
+);
+my %id = map { $_ => $stack->sql_as('app', "SELECT jobsched.submit('echo', " . join(', ', grep { $_ } $expires{$_}, $expires{$_} =~ /expires_at/ ? () : "expires_at => now() + interval '1 s'") . ')') } sort keys %expires;
+$stack->sql_as('app', "SELECT jobsched.pause('$id{paused}')");
+for my $what (sort keys %id)
+{
+	my $status = $what =~ /taken/ ? 'succeeded' : 'expired';
+	$stack->wait_for_sql("SELECT status FROM jobsched.job_status WHERE id = '$id{$what}'", $status, 20);
+	pass("$what: $status");
+}
+is($stack->sql("SELECT max(e.finished_at - j.expires_at) < interval '10 s' FROM jobsched.jobs j JOIN jobsched.job_executions e ON e.job_id = j.id WHERE e.status = 'expired'"), 't', 'soon after');
+$stack->wait_for_sql('SELECT count(*) FROM jobsched.expiries', '1', 20);
+is($stack->sql('SELECT count(*) FROM (SELECT FROM jobsched.job_executions WHERE final GROUP BY job_id, run_at HAVING count(*) > 1) x'), '0', 'each end is recorded once');
+is($stack->sql("SELECT count(*) FROM jobsched.dispatches d JOIN jobsched.queues q ON q.id = d.queue WHERE q.name = 'nobody'"), '0', 'nothing of it is left to be handed out');
 done_testing();
