@@ -221,7 +221,7 @@ UPDATE jobsched.jobs SET expires_at = now(), state = CASE name WHEN 'two' THEN '
 UPDATE jobsched.expiries SET expires_at = now(), look_at = now() WHERE job_id = :'running';
 SELECT * FROM public.look();
 SELECT name, status, last_status FROM jobsched.job_status ORDER BY id;
-SELECT j.name, e.look_at > now() AS later FROM jobsched.expiries e JOIN jobsched.jobs j ON j.id = e.job_id ORDER BY 1;
+SELECT j.name, e.look_at > e.expires_at AS later FROM jobsched.expiries e JOIN jobsched.jobs j ON j.id = e.job_id ORDER BY 1;
 SELECT status, cardinality(job_ids) AS runs, done FROM jobsched.dispatches ORDER BY 1;
 -- its retry comes too late
 SELECT answer FROM public.fin(:'w', :'e', :'a', '{0}', 'failed');
