@@ -11,15 +11,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "broker_url.h"
 #include "error.h"
 
 #define BROKER_EXCHANGE		"jobsched"
 #define BROKER_HEARTBEAT	10			/* seconds; after two without a sign the broker delivers to others */
-
-struct broker_url {
-	char *text;					/* the parsed copy, which `info` points into */
-	struct amqp_connection_info info;
-};
 
 struct broker {
 	amqp_connection_state_t conn;	/* NULL: not connected */
@@ -41,9 +37,6 @@ struct broker_delivery {
 	int queue;					/* number, as given to broker_consume */
 	amqp_envelope_t envelope;	/* amqp_destroy_envelope */
 };
-
-int broker_url_parse(const char *url, struct broker_url *parsed, struct error *err);
-void broker_url_free(struct broker_url *parsed);
 
 /* Connects, logs in, opens the channel, declares the exchange. */
 int broker_open(struct broker *b, const struct broker_url *url, int prefetch, struct error *err);

@@ -51,28 +51,32 @@ watch_threads(struct guard *g)
 	return true;
 }
 
+/* What is not sent now is sent with the next tick. */
 static void
 tell_systemd(struct guard *g, bool well)
 {
 	char status[sizeof(g->status)], lines[sizeof(status) + 64] = "";
 	int64_t now_us = clock_boottime_us();
+	bool stopping = hub_phase(g->hub) != HUB_RUNNING;
+	bool due = g->watchdog_us > 0 && well && now_us - g->told_at_us >= g->watchdog_us / 3;
 	size_t len = 0;
 
 	report_line(g->hub, status, sizeof(status));
-	if (strcmp(status, g->status) != 0) {
-		memcpy(g->status, status, sizeof(g->status));
-		len += (size_t) snprintf(lines, sizeof(lines), "STATUS=%s\n", status);
-	}
-	if (!g->stopping && hub_phase(g->hub) != HUB_RUNNING) {
-		g->stopping = true;
+	if (!g->ready)
+		len += (size_t) snprintf(lines, sizeof(lines), "READY=1\n");
+	if (strcmp(status, g->status) != 0)
+		len += (size_t) snprintf(lines + len, sizeof(lines) - len, "STATUS=%s\n", status);
+	if (stopping && !g->stopping)
 		len += (size_t) snprintf(lines + len, sizeof(lines) - len, "STOPPING=1\n");
-	}
-	if (g->watchdog_us > 0 && well && now_us - g->told_at_us >= g->watchdog_us / 3) {
-		g->told_at_us = now_us;
+	if (due)
 		len += (size_t) snprintf(lines + len, sizeof(lines) - len, "WATCHDOG=1\n");
-	}
-	if (len > 0)
-		sdnotify_send(lines);
+	if (len == 0 || !sdnotify_send(lines))
+		return;
+	memcpy(g->status, status, sizeof(g->status));
+	g->ready = true;
+	g->stopping = stopping;
+	if (due)
+		g->told_at_us = now_us;
 }
 
 /* Until the next tick, SIGUSR1, or a new phase. */
@@ -124,7 +128,6 @@ int
 guard_start(struct guard *g, struct error *err)
 {
 	g->watchdog_us = sdnotify_watchdog_us();
-	sdnotify_send("READY=1\n");
 	return thread_start(&g->thread, "guard", guard_main, g, err);
 }
 

@@ -19,7 +19,7 @@ struct guard {
 	int64_t told_at_us;			/* last word to the watchdog */
 	char status[128];			/* last told to systemd */
 	bool stuck;					/* a thread does not come back; logged */
-	bool stopping;				/* systemd knows that it ends */
+	bool ready, stopping;		/* systemd knows that it is ready, that it ends */
 };
 
 /* Blocks SIGUSR1: before there are other threads. */

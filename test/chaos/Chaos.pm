@@ -34,7 +34,7 @@ sub kills
 	my $lease = $stack->sql('SELECT extract(epoch FROM jobsched.worker_lease())');
 	my %worker = (MAX_CONCURRENCY => 12, HEARTBEAT_INTERVAL => 0.5, LOG_LEVEL => 'INFO');
 	my $every = 1 / $how{rate};
-	my (%killed, %mode, %pids);    # by pid of the victim: when, and what came next; by name: all victims
+	my @killed;
 	my $seed = $how{seed} // int(time);
 	srand $seed;
 	note "seed $seed";
@@ -50,25 +50,19 @@ sub kills
 	}
 	my $end = time + $how{runs} * $every;
 
+	my $kill = sub {
+		my ($name, $next) = @_;
+		push @killed, { name => $name, at => time, next => $next };
+		return $stack->kill_worker('KILL', $name);
+	};
 	for my $n (1 .. $how{kills})
 	{
 		my $name = rand() < 0.5 ? 'one' : 'two';
 		my $share = ($end - time) / ($how{kills} - $n + 1);
-		my $elsewhere = $n % 2 == 0;
 		sleep rand(2 * ($share > $lease / 2 ? $share - $lease / 2 : 0.1)) if $share > 0;
 		my $pid = $stack->worker_pid($name);
-		$killed{$pid} = time;
-		$mode{$pid} = $elsewhere ? 'elsewhere' : 'restarted';
-		$stack->kill_worker('KILL', $name);
-		# Who died before it could take its predecessor's runs back has not started, so to speak.
-		my $earlier = join ',', map { "'$_'" } @{ $pids{$name} || [] };
-		for my $waits ($earlier ? split /\n/, $stack->sql("SELECT DISTINCT w.info->>'pid' FROM jobsched.dispatches d JOIN jobsched.workers w ON w.id = d.worker WHERE w.info->>'pid' IN ($earlier)") : ())
-		{
-			$killed{$waits} = $killed{$pid};
-			$mode{$waits} = $mode{$pid};
-		}
-		push @{ $pids{$name} }, $pid;
-		if ($elsewhere)
+		$kill->($name, $n % 2 ? 'restarted' : 'elsewhere');
+		if ($n % 2 == 0)
 		{
 			$stack->wait_for_sql("SELECT count(*) FROM jobsched.dispatches d JOIN jobsched.workers w ON w.id = d.worker WHERE w.info->>'pid' = '$pid'", '0');
 		}
@@ -76,8 +70,7 @@ sub kills
 		{
 			$stack->start_worker(name => $name, wait => 0, %worker);
 			sleep rand 0.1;
-			$killed{$pid} = time;
-			$stack->kill_worker('KILL', $name);
+			$kill->($name, 'restarted');
 		}
 		$stack->start_worker(name => $name, wait => 0, %worker);
 	}
@@ -90,13 +83,15 @@ sub kills
 	is($stack->sql('SELECT (SELECT count(*) FROM jobsched.dispatches) + (SELECT count(*) FROM jobsched.timers)'), '0', 'nothing is left behind');
 
 	# A run that is lost for the second time waits on purpose, so only first losses are measured; what was lost twice has no start.
+	# Counted from the last kill of the worker before its run was taken back: one that was killed again had not started.
 	my %recovery = (restarted => [], elsewhere => []);
-	my $rows = $stack->sql("SELECT w.info->>'pid', extract(epoch FROM next.started_at) $mine AND e.status = 'lost' AND e.attempt = 1"
+	my $rows = $stack->sql("SELECT w.worker_id, extract(epoch FROM e.finished_at), extract(epoch FROM next.started_at) $mine AND e.status = 'lost' AND e.attempt = 1"
 		=~ s/ WHERE / JOIN jobsched.workers w ON w.id = e.worker_id JOIN jobsched.job_executions next ON next.job_id = e.job_id AND next.attempt = 2 AND next.started_at IS NOT NULL WHERE /r);
 	for my $row (split /\n/, $rows)
 	{
-		my ($pid, $started) = split /\|/, $row;
-		push @{ $recovery{ $mode{$pid} } }, $started - $killed{$pid} if $killed{$pid};
+		my ($name, $taken_back, $started) = split /\|/, $row;
+		my ($last) = grep { $_->{name} eq $name && $_->{at} <= $taken_back } reverse @killed;
+		push @{ $recovery{ $last->{next} } }, $started - $last->{at} if $last;
 	}
 	cmp_ok(@{ $recovery{restarted} } + @{ $recovery{elsewhere} }, '>=', $how{kills} / 2, 'enough runs were lost to measure');
 	diag(line("from the kill to the next start, worker started again at once", @{ $recovery{restarted} }));
@@ -127,11 +122,10 @@ sub freezes
 		$stack->kill_worker('CONT', $victim);
 
 		$told += eval { $stack->wait_for_log($victim, qr/run ended job=$long attempt=1/, 10); 1 } // 0;
-		my $after = $stack->sql_as('app', q{SELECT jobsched.submit('echo', '"after"')});
-		$stack->wait_for_sql("SELECT status FROM jobsched.job_status WHERE id = '$after'", 'succeeded');
+		my $heard = eval { $stack->wait_for_log($victim, qr/not this worker's any more|were not recorded/, 10); 1 };
 		my $rows = $stack->sql(qq{SELECT count(*) FROM jobsched.job_executions e JOIN jobsched.workers w ON w.id = e.worker_id
 			WHERE e.job_id IN ('$short', '$long') AND w.worker_id = '$victim' AND e.status <> 'lost'});
-		$refused++ if $rows eq '0' && $stack->log_text($victim) =~ /not this worker's any more|were not recorded/;
+		$refused++ if $rows eq '0' && $heard;
 		$stack->sql("SELECT jobsched.cancel('$long')");
 		$stack->wait_for_sql("SELECT status FROM jobsched.job_status WHERE id = '$long'", 'cancelled');
 		$stack->stop_worker($_) for $victim, $other;

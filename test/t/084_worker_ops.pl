@@ -13,7 +13,19 @@ use Time::HiRes qw(sleep time);
 
 plan skip_all => 'jobsched-worker is not built' if !JobschedTest::built('worker');
 
-my $stack = JobschedTest->new(settings => { 'jobsched.worker_lease' => '20s', HEARTBEAT_INTERVAL => 5, LOG_LEVEL => 'INFO' });
+my $stack = JobschedTest->new(rabbitmq => 0, settings => { 'jobsched.worker_lease' => '20s', HEARTBEAT_INTERVAL => 5, LOG_LEVEL => 'INFO' });
+my $tls_port = free_port();
+my $pki = make_certificates($stack->dir . '/pki');
+mkdir $stack->dir . "/data/rabbitmq$_" for '', '/conf.d';
+$stack->write_file('data/rabbitmq/conf.d/tls.conf', <<"END");
+listeners.ssl.default = 127.0.0.1:$tls_port
+ssl_options.cacertfile = $pki/ca.crt
+ssl_options.certfile = $pki/server.crt
+ssl_options.keyfile = $pki/server.key
+ssl_options.verify = verify_peer
+ssl_options.fail_if_no_peer_cert = true
+END
+$stack->start_rabbitmq;
 
 sub submit { my ($task, $payload, $more) = @_; return $stack->sql_as('app', "SELECT jobsched.submit('$task', '$payload'" . ($more ? ", $more" : '') . ')') }
 sub status { my ($id, $wanted, $seconds) = @_; return $stack->wait_for_sql("SELECT status FROM jobsched.job_status WHERE id = '$id'", $wanted, $seconds) }
@@ -178,6 +190,66 @@ subtest 'the lease runs out while Postgres is away' => sub {
 	status($long, 'cancelled');
 	is($stack->stop_worker('eight'), 0, 'it stops');
 	$stack->guc('jobsched.worker_lease' => '20s');
+};
+
+# make_certificates(DIR): an authority, a server named localhost, a client; and an authority that nobody knows.  Returns DIR.
+sub make_certificates
+{
+	my ($dir) = @_;
+	my $openssl = sub { my ($code, $out, $err) = JobschedTest->run('openssl', @_); die "openssl @_: $out$err" if $code != 0 };
+	my @key = ('-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes');
+	mkdir $dir;
+	$openssl->('req', '-x509', @key, '-days', 2, '-subj', "/CN=$_", '-keyout', "$dir/$_.key", '-out', "$dir/$_.crt") for 'ca', 'stranger';
+	for my $who ('server', 'client')
+	{
+		open my $file, '>', "$dir/$who.ext" or die $!;
+		print {$file} $who eq 'server' ? "subjectAltName=DNS:localhost\n" : "extendedKeyUsage=clientAuth\n";
+		close $file;
+		$openssl->('req', @key, '-subj', "/CN=$who", '-keyout', "$dir/$who.key", '-out', "$dir/$who.csr");
+		$openssl->('x509', '-req', '-in', "$dir/$who.csr", '-CA', "$dir/ca.crt", '-CAkey', "$dir/ca.key", '-CAcreateserial', '-days', 2, '-extfile', "$dir/$who.ext", '-out', "$dir/$who.crt");
+	}
+	chmod 0600, glob "$dir/*.key";
+	return $dir;
+}
+
+subtest 'TLS' => sub {
+	$stack->guc('ssl' => 'on', 'ssl_cert_file' => "$pki/server.crt", 'ssl_key_file' => "$pki/server.key");
+	$stack->wait_for_sql('SHOW ssl', 'on');
+	my %env = $stack->env;
+	my ($login) = $env{RABBITMQ_URL} =~ m{//([^@]*)@};
+	my $password = $stack->read_file('data/secrets/jobsched_worker_login');
+	my $broker = sub { my ($host, $query) = @_; return "amqps://$login\@$host:$tls_port/jobsched?heartbeat=10&verify=verify_peer&$query" };
+	my $database = sub { my ($host, $ca) = @_; return "postgresql://jobsched_worker_login:$password\@$host:$env{PGPORT}/jobsched?sslmode=verify-full&sslrootcert=$pki/$ca.crt" };
+	my $client = "certfile=$pki/client.crt&keyfile=$pki/client.key";
+	my $good = $broker->('localhost', "cacertfile=$pki/ca.crt&$client" =~ s{/}{%2F}gr);
+
+	$stack->start_worker(name => 'nine', DATABASE_URL => $database->('localhost', 'ca'), RABBITMQ_URL => $good);
+	status(submit('echo', '{}'), 'succeeded');
+	is($stack->sql(q{SELECT bool_and(s.ssl), count(*) FROM pg_stat_ssl s JOIN pg_stat_activity a USING (pid) WHERE a.application_name LIKE 'jobsched-worker%'}), 't|2',
+		'sslmode=verify-full: a job runs, both connections are encrypted');
+	is($stack->rabbitmqctl('list_connections', 'ssl', 'peer_cert_subject') =~ /^true\s+CN=client$/m, 1, 'amqps: with authority, client certificate and host name');
+	is($stack->stop_worker('nine'), 0, 'it stops');
+
+	my $refused = sub {
+		my ($name, $pattern, %urls) = @_;
+		my $log = $stack->start_worker(name => $name =~ s/\W+/_/gr, wait => 0, DATABASE_URL => $database->('localhost', 'ca'), RABBITMQ_URL => $good, %urls);
+		ok($stack->wait_for_log($log, $pattern, 15), $name);
+		unlike($stack->log_text($log), qr/\Q$password\E|\Q@{[ $login =~ s{.*:}{}r ]}\E/, 'without a password in the log');
+		$stack->kill_worker('KILL', $log);
+	};
+	$refused->('a broker of another name is refused', qr/broker cannot be reached.*hostname verification failed/, RABBITMQ_URL => $broker->('127.0.0.1', "cacertfile=$pki/ca.crt&$client"));
+	$refused->('a broker of another authority is refused', qr/broker cannot be reached.*peer cert verification failed/, RABBITMQ_URL => $broker->('localhost', "cacertfile=$pki/stranger.crt&$client"));
+	$refused->('the broker refuses who has no certificate', qr/broker cannot be reached.*error=/, RABBITMQ_URL => $broker->('localhost', "cacertfile=$pki/ca.crt"));
+	$refused->('a database of another name is refused', qr/database cannot be reached.*does not match host name/, DATABASE_URL => $database->('127.0.0.1', 'ca'));
+	$refused->('a database of another authority is refused', qr/database cannot be reached.*certificate verify failed/, DATABASE_URL => $database->('localhost', 'stranger'));
+
+	for my $case ([ "amqp://u:p\@h/v?cacertfile=$pki/ca.crt", 'cacertfile is for amqps:// only' ], [ 'amqps://u:p@h/v?cacertfile=/nowhere', 'cacertfile=/nowhere: No such file or directory' ],
+		[ "amqps://u:p\@h/v?certfile=$pki/client.crt", 'certfile and keyfile are needed together' ], [ 'amqps://u:p@h/v?verify=verify_none', 'verify=verify_none: only verify_peer is allowed' ])
+	{
+		my ($code, undef, $err) = $stack->run($stack->build . '/jobsched-worker', '--check-config', { env => { RABBITMQ_URL => $case->[0] } });
+		is("$code $err", "2 jobsched-worker: RABBITMQ_URL: $case->[1]\n", "refused: $case->[1]");
+	}
+	$stack->guc('ssl' => 'off');
 };
 
 subtest 'units for systemd' => sub {
