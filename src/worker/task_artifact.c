@@ -94,14 +94,13 @@ task_writer_write(struct task_writer *writer, const void *data, size_t size)
 }
 
 static void
-writer_free(struct task_writer *writer)
+writer_unlink(struct task_writer *writer)
 {
 	struct task_writer **at = &writer->task->writers;
 
 	while (*at != writer)
 		at = &(*at)->next;
 	*at = writer->next;
-	free(writer);
 }
 
 int
@@ -110,7 +109,8 @@ task_writer_commit(struct task_writer *writer)
 	struct task_context *task = writer->task;
 	int rc = task->host->commit(task, writer->handle, &task->artifact_error);
 
-	writer_free(writer);
+	writer_unlink(writer);
+	free(writer);
 	return rc;
 }
 
@@ -120,7 +120,8 @@ task_writer_abort(struct task_writer *writer)
 	if (!writer)
 		return;
 	writer->task->host->abort(writer->task, writer->handle);
-	writer_free(writer);
+	writer_unlink(writer);
+	free(writer);
 }
 
 /* ---- reading ---- */
@@ -177,8 +178,17 @@ task_reader_close(struct task_reader *reader)
 void
 task_close_artifacts(struct task_context *task)
 {
-	while (task->writers)
-		task_writer_abort(task->writers);
-	while (task->readers)
-		task_reader_close(task->readers);
+	struct task_writer *writer;
+	struct task_reader *reader;
+
+	while ((writer = task->writers) != NULL) {
+		task->writers = writer->next;
+		task->host->abort(task, writer->handle);
+		free(writer);
+	}
+	while ((reader = task->readers) != NULL) {
+		task->readers = reader->next;
+		task->host->close(task, reader->handle);
+		free(reader);
+	}
 }
