@@ -48,8 +48,9 @@ charset_of_type(const char *content_type)
 			continue;
 		p += 7;
 		p += strspn(p, " \t");
-		if (*p++ != '=')
+		if (*p != '=')
 			continue;
+		p++;
 		p += strspn(p, " \t");
 		if (*p == '"' || *p == '\'')
 			return charset_find(p + 1, strcspn(p + 1, *p == '"' ? "\"" : "'"));

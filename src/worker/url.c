@@ -108,6 +108,11 @@ normal_host(const char *host, struct error *err)
 			error_set(err, "the host %.100s is no IPv6 address", host);
 		return copy;
 	}
+	if (strchr(host, '%')) {
+		/* "%2531" was decoded to "%31", which would be decoded once more. */
+		error_set(err, "the host %.100s holds a percent sign", host);
+		return NULL;
+	}
 	rc = idn2_to_ascii_8z(host, &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
 	if (rc == IDN2_OK) {
 		copy = strdup(ascii);

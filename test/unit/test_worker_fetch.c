@@ -138,7 +138,7 @@ zipped(size_t size, int times, size_t *len)
 static void
 say_zipped(int fd, const char *coding, size_t size, int times)
 {
-	size_t len;
+	size_t len = 0;
 	unsigned char *data = zipped(size, times, &len);
 	char head[200];
 
@@ -532,6 +532,45 @@ robots(void)
 	fetch_close(f);
 }
 
+/* Threads that ask, forget and evict at the same time: a race would be seen by a sanitizer. */
+static void *
+ask_often(void *arg)
+{
+	struct fetch_answer mine = { 0 };
+	struct error mine_err;
+	struct fetch *f = fetch_open(&policy, 30, NULL, NULL, &mine_err);
+	intptr_t wrong = 0;
+
+	for (int i = 0; i < 40; i++) {
+		char url[100];
+
+		snprintf(url, sizeof(url), "http://%s.test:%d/%s", i % 2 ? "outside" : "other", port, i % 3 ? "private" : "x");
+		wrong += robots_ask(f, "jobsched", url, &mine, &mine_err) != (i % 3 ? FETCH_REFUSED : FETCH_DONE);
+		if (arg && i % 10 == 9)
+			robots_forget();
+	}
+	fetch_close(f);
+	return (void *) wrong;
+}
+
+static void
+many_ask(void)
+{
+	pthread_t threads[6];
+	intptr_t wrong = 0;
+
+	for (size_t i = 0; i < 6; i++)
+		pthread_create(&threads[i], NULL, ask_often, i == 0 ? &port : NULL);
+	for (size_t i = 0; i < 6; i++) {
+		void *result;
+
+		pthread_join(threads[i], &result);
+		wrong += (intptr_t) result;
+	}
+	is_int(wrong, 0, "six threads ask about robots.txt, one of them forgets it now and then");
+	robots_forget();
+}
+
 int
 main(void)
 {
@@ -545,6 +584,7 @@ main(void)
 	waiting();
 	headers();
 	robots();
+	many_ask();
 	fetch_answer_free(&answer);
 	address_list_free(&allowed);
 	curl_global_cleanup();

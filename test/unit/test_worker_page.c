@@ -117,7 +117,7 @@ encodings(void)
 		const char *type, *name;
 	} types[] = {
 		{ "text/html", NULL }, { "text/html; charset=utf-8", "utf-8" }, { "text/html;CHARSET=\"Windows-1251\"; x=y", "windows-1251" },
-		{ "text/html; charset = koi8-r", "koi8-r" }, { "text/html; x=y; charset='big5'", "big5" }, { "text/html; charset=", NULL },
+		{ "text/html; charset = koi8-r", "koi8-r" }, { "text/html; x=y; charset='big5'", "big5" }, { "text/html; charset=", NULL }, { "text/html; charset", NULL },
 		{ "text/html; charset=\"", NULL }, { "text/html; charset=nonsense", NULL }, { "text/html; xcharset=utf-8", NULL },
 	};
 

@@ -113,6 +113,7 @@ refused(void)
 		{ "http://4294967296/", "URL http://4294967296/: the host 4294967296 ends in a number, but is no IPv4 address" },
 		{ "http://127.0.0.1./", "URL http://127.0.0.1./: the host 127.0.0.1. ends in a number, but is no IPv4 address" },
 		{ "http://1.2.3.4.5/", "URL http://1.2.3.4.5/: the host 1.2.3.4.5 ends in a number, but is no IPv4 address" },
+		{ "http://%2531.a/", "URL http://%2531.a/: the host %31.a holds a percent sign" },
 		{ "http://a.0x7f/", "URL http://a.0x7f/: the host a.0x7f ends in a number, but is no IPv4 address" },
 	};
 	static const char *const bad[] = {
