@@ -135,4 +135,29 @@ sub freezes
 	return;
 }
 
+# slow_task($stack, timeout => milliseconds, tick => milliseconds, seconds => 150): a task that runs much longer than RabbitMQ
+# lets a delivery wait for its acknowledgement.  RabbitMQ looks only once in a tick, a minute by default.
+sub slow_task
+{
+	my ($stack, %how) = @_;
+	$stack->rabbitmqctl('eval', "application:set_env(rabbit, consumer_timeout, $how{timeout}), application:set_env(rabbit, channel_tick_interval, $how{tick}).");
+	my $log = $stack->start_worker(name => 'slow', MAX_CONCURRENCY => 1, HEARTBEAT_INTERVAL => 0.5, LOG_LEVEL => 'INFO');
+	my $id = $stack->sql_as('app', qq{SELECT jobsched.submit('sleep', '{"seconds": $how{seconds}}', max_retries => 0)});
+	$stack->wait_for_sql("SELECT status FROM jobsched.job_status WHERE id = '$id'", 'succeeded', $how{seconds} + 60);
+	is($stack->sql("SELECT count(*), min(attempt), min(status) FROM jobsched.job_executions WHERE job_id = '$id'"), '1|1|succeeded',
+		"a task of $how{seconds} s under a consumer timeout of " . $how{timeout} / 1000 . ' s completes once');
+	unlike($stack->log_text($log), qr/broker connection lost/, 'and its worker keeps its connection');
+	# The timeout is in force: who stands still with a delivery has its channel closed.  With a long tick AMQP's heartbeat is faster.
+	if ($how{tick} < 5000)
+	{
+		$stack->kill_worker('STOP', 'slow');
+		$id = $stack->sql_as('app', q{SELECT jobsched.submit('echo', '{}')});
+		ok($stack->wait_for_log('rabbitmq', qr/delivery acknowledgement.*timed out|Consumer .* has timed out|delivery ack(?:nowledgement)? timed out/s, 15), 'which the broker does enforce');
+		$stack->kill_worker('CONT', 'slow');
+		$stack->wait_for_sql("SELECT status FROM jobsched.job_status WHERE id = '$id'", 'succeeded');
+	}
+	$stack->stop_worker('slow');
+	return;
+}
+
 1;
