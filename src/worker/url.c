@@ -127,12 +127,20 @@ normal_host(const char *host, struct error *err)
 		}
 		copy = strdup(host);
 	}
-	for (char *p = copy; p && *p; p++) {
+	if (!copy) {
+		error_set(err, "out of memory");
+		return NULL;
+	}
+	for (char *p = copy; *p; p++) {
 		if (*p >= 'A' && *p <= 'Z')
 			*p = (char) (*p - 'A' + 'a');
 	}
-	if (!copy)
-		error_set(err, "out of memory");
+	/* Also what mapping left empty: without a host the path's first part would be read as one. */
+	if (copy[0] == '\0' || copy[0] == '.' || strstr(copy, "..")) {
+		error_set(err, "the host name \"%.100s\" has an empty part", host);
+		free(copy);
+		return NULL;
+	}
 	return copy;
 }
 

@@ -120,6 +120,7 @@ refused(void)
 		"http://", "http:///", "http://?x", "http://example.com:99999/", "http://example.com:-1/", "http://example.com:8a/",
 		"http://a b/", "http://a%00b/", "http://a%0d%0ab/", "http://a%2fb/", "http://a%40b/", "http://[::1", "http://[::g]/",
 		"http://[127.0.0.1]/", "http://example.com/\tx", "http://example.com/\r\nHost: x", "http://a\xF0\x9F\x98\x80.example/",
+		"http://\xEF\xBB\xBF/127.0.0.1", "http://\xC2\xAD/x", "http://\xE2\x80\x8B:80/y", "http://.a/", "http://a..b/", "http://../",
 		"http://\xFF\xFE/", "http://a<b>/", "http://a\"b/",
 	};
 	char long_one[URL_MAX + 32];
