@@ -47,7 +47,7 @@ typedef struct Zone
 
 static HTAB *zones = NULL;		/* those opened, of this process */
 static uint64 generation = 0;
-static TimestampTz looked_at = DT_NOBEGIN;
+static TimestampTz looked_at = 0;	/* of the transaction; long ago */
 
 /* ------------------------------------------------------------------ names */
 

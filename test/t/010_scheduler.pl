@@ -37,7 +37,7 @@ subtest 'wake-up at commit, with a poll interval of an hour' => sub {
 
 	# Three seconds without work, so that it has nothing left to do and sleeps for long.
 	empty();
-	$stack->wait_for_sql("SELECT next_wake > now() + interval '5 min' FROM jobsched.scheduler_status()", 't', 15);
+	$stack->wait_for_sql("SELECT next_wake > now() + interval '8 s' FROM jobsched.scheduler_status()", 't', 15);
 	pass('it plans to sleep for long');
 
 	my @waited = sort { $a <=> $b } map {
@@ -85,7 +85,7 @@ subtest 'paused queue, full window' => sub {
 
 	$stack->guc('jobsched.dispatch_window' => 3);
 	empty();
-	$stack->wait_for_sql("SELECT next_wake > now() + interval '5 min' FROM jobsched.scheduler_status()", 't', 15);
+	$stack->wait_for_sql("SELECT next_wake > now() + interval '8 s' FROM jobsched.scheduler_status()", 't', 15);
 	$stack->sql("SELECT jobsched.submit('echo', '{}') FROM generate_series(1, 10)");
 	$stack->wait_for_sql('SELECT count(*) FROM jobsched.dispatches', '3', 10);
 	sleep 1.2;

@@ -26,10 +26,11 @@ sub rest
 # A job long ahead, so that there is something to sleep for.
 $stack->sql(q{SELECT jobsched.submit('echo', run_at => now() + interval '1 day')});
 $stack->wait_for_sql(q{SELECT broker LIKE 'connected%' FROM jobsched.scheduler_status()}, 't');
-$stack->wait_for_sql(q{SELECT next_wake > now() + interval '5 min' FROM jobsched.scheduler_status()}, 't', 15);
+$stack->wait_for_sql(q{SELECT next_wake > now() + interval '8 s' FROM jobsched.scheduler_status()}, 't', 15);
 
 my ($latch, $time, $broker, $turns) = rest(3);
-is("$latch $time", '0 0', 'with a poll interval of an hour it sleeps');
+is($latch, 0, 'with a poll interval of an hour it sleeps');
+cmp_ok($time, '<=', 1, 'except once a minute, for retention');
 cmp_ok($broker, '<=', 2, 'but for the heartbeats of its connection');
 is($turns, $latch + $time + $broker, 'it takes no turn without having been woken');
 is($stack->sql(q{SELECT next_wake <= now() + interval '10 min' FROM jobsched.scheduler_status()}), 't', 'for at most ten minutes: then it looks at the planned times');

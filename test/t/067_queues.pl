@@ -54,7 +54,7 @@ is($stack->sql("SELECT count(DISTINCT run_at) FROM jobsched.job_executions WHERE
 
 # expires_at: the scheduler ends what no worker has started by then, wherever it is, and wakes up for that
 $stack->guc('jobsched.poll_interval' => '1h');
-$stack->wait_for_sql(q{SELECT next_wake > now() + interval '5 min' FROM jobsched.scheduler_status()}, 't');
+$stack->wait_for_sql(q{SELECT next_wake > now() + interval '8 s' FROM jobsched.scheduler_status()}, 't');
 my %expires = (
 	'handed out, in a queue that nobody consumes' => "queue => 'nobody'",
 	'not due' => "run_at => now() + interval '1 h'",
