@@ -112,8 +112,8 @@ call_row(CallPlan *plan, Datum *values, const char *nulls, int columns, Datum *r
 Datum
 call_run(CallPlan *plan, Datum *values)
 {
-	Datum		result;
-	bool		isnull;
+	Datum		result = (Datum) 0;
+	bool		isnull = true;
 
 	call_row(plan, values, NULL, 1, &result, &isnull);
 	if (isnull)

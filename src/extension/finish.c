@@ -366,7 +366,7 @@ settle_dispatches(Call *call)
 
 		changed += call_query(&plan_part, values, NULL);
 	}
-	if (changed != (uint64) (ngone + nparts))
+	if (changed != (uint64) ngone + (uint64) nparts)
 		elog(ERROR, "settled " UINT64_FORMAT " of %d locked dispatches", changed, ngone + nparts);
 }
 

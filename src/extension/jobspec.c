@@ -405,7 +405,6 @@ jobspec_from_json(JobSpec *spec, JsonbContainer *job, JobSpecForm form)
 	unsigned	needed = form == JOBSPEC_REST ? 1U << F_NAME | 1U << F_FREQUENCY | 1U << F_RUN_AT : 1U << F_NAME;
 	unsigned	seen = 0;
 	JsonbIterator *it;
-	JsonbIteratorToken token;
 	JsonbValue	key,
 				value;
 
@@ -414,7 +413,7 @@ jobspec_from_json(JobSpec *spec, JsonbContainer *job, JobSpecForm form)
 		return false;
 	it = JsonbIteratorInit(job);
 	(void) JsonbIteratorNext(&it, &key, true);
-	while ((token = JsonbIteratorNext(&it, &key, true)) == WJB_KEY)
+	while (JsonbIteratorNext(&it, &key, true) == WJB_KEY)
 	{
 		(void) JsonbIteratorNext(&it, &value, true);
 		/* null counts as absent, and has its own rules */
