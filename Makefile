@@ -74,6 +74,9 @@ install-programs: programs
 
 # ---- the private stack in .run, tests, checks ----
 STACK = src/cli/stack
+chosen = $(if $(SUITES),$(filter $(1),$(SUITES)),$(1))
+# With a -j of your own, that one holds.
+parallel = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 deps:
 	@$(STACK)/deps
@@ -81,7 +84,7 @@ deps:
 # A second make, because this one was read before deps had brought PostgreSQL's makefiles.
 private: deps
 	@echo 'make: building (make all shows the commands)'
-	@$(MAKE) --no-print-directory -s all
+	@$(MAKE) --no-print-directory -s $(parallel) all
 	@pg_config=$$($(STACK)/stack tree) && $(MAKE) --no-print-directory -s install DESTDIR= PG_CONFIG=$$pg_config PREFIX=$${pg_config%/lib/*}
 
 start run: private
@@ -89,8 +92,8 @@ start run: private
 stop status:
 	@$(STACK)/stack $@
 test: private
-	@$(MAKE) --no-print-directory SANITIZE=address,undefined programs
-	@$(MAKE) --no-print-directory -C test/unit all
+	$(if $(call chosen,tap),@echo 'make: building with sanitizers'; $(MAKE) --no-print-directory -s $(parallel) SANITIZE=address,undefined programs)
+	$(if $(call chosen,unit),@echo 'make: building the unit tests'; $(MAKE) --no-print-directory -s $(parallel) -C test/unit all)
 	@$(STACK)/test $(SUITES)
 bench: private
 	@$(STACK)/test -x test/bench/run $(ARGS) $(BENCH)

@@ -40,7 +40,7 @@ my $tree = $ENV{JOBSCHED_TREE} || "$top/.run/data/tree";
 my $bin = "$tree/usr/lib/postgresql/15/bin";
 my $build = $ENV{JOBSCHED_BUILD} || "$tree/usr/bin";
 my $sanitizer_spoke = 0;
-my %alive;    # directory -> stack object (not counted as a reference)
+my %alive;    # directory -> stack object
 
 # Servers do not run as root, and neither should a test.
 sub import
@@ -70,8 +70,7 @@ sub new
 	my $parent = $ENV{JOBSCHED_TEST_TMP} || '/tmp';
 	my $self = bless { dir => tempdir('jobsched-test-XXXXXX', DIR => $parent), owner => $$, workers => {}, durable => $how{durable} }, $class;
 	chmod 0755, $self->{dir};
-	require Scalar::Util;
-	Scalar::Util::weaken($alive{ $self->{dir} } = $self);
+	$alive{ $self->{dir} } = $self;
 
 	my %settings = (LOG_LEVEL => 'DEBUG', CRAWL_ALLOW_PRIVATE => '127.0.0.0/8', max_connections => 100, %{ $how{settings} || {} });
 	$self->write_file('settings', join '', map { "$_=$settings{$_}\n" } sort keys %settings);
@@ -460,8 +459,6 @@ sub stop
 	return;
 }
 
-sub DESTROY { my ($self) = @_; $self->stop; return }
-
 $SIG{$_} = sub { exit 1 } for 'TERM', 'INT', 'HUP', 'PIPE';
 
 END
@@ -469,7 +466,7 @@ END
 	my $code = $?;
 	$SIG{$_} = sub { } for 'TERM', 'INT', 'HUP', 'PIPE';    # not twice: a second one would leave servers running
 	my $failed = $code != 0 || (Test::More->can('builder') && !Test::More->builder->is_passing);
-	for my $self (grep { defined } values %alive)
+	for my $self (values %alive)
 	{
 		$self->tail_logs if $failed && $self->{owner} == $$;
 		$self->stop;

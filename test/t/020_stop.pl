@@ -1,5 +1,6 @@
 # Whatever the broker does, Postgres stops within 3 s, DROP DATABASE of another database takes no longer, and no job is lost.
 # 021_stop_root.pl adds the host name whose look-up never answers.
+# test: alone
 use strict;
 use warnings;
 

@@ -1,5 +1,6 @@
 # Postgres stops within 3 s, and DROP DATABASE of another database takes no longer, while the look-up of the broker's name gets
 # no answer.  The name server is a socket that swallows queries; a mount namespace of its own makes /etc/resolv.conf name it.
+# test: alone
 use strict;
 use warnings;
 

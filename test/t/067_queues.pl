@@ -39,8 +39,11 @@ $stack->wait_for_sql(q{SELECT count(*) FROM jobsched.runs WHERE status = 'succee
 is($stack->sql('SELECT ' . started('old low', 'max') . ' <= ' . started('new high', 'min')), 't', 'a priority 0 that waits for 100 s goes before a new 9');
 
 # a job's pause, resume and retry, on the running system
-my $id = $stack->sql_as('app', q{SELECT jobsched.submit('echo', run_at => now() + interval '1 s')});
-$stack->sql_as('app', "SELECT jobsched.pause('$id')");
+my ($id) = $stack->sql_as('app', <<'END') =~ /([0-9a-f-]{36})/;
+SELECT jobsched.submit('echo', run_at => now() + interval '1 s') AS id \gset
+SELECT jobsched.pause(:'id');
+\echo :id
+END
 $stack->wait_for_sql("SELECT clock_timestamp() > run_at + interval '0.3 s' FROM jobsched.timers WHERE job_id = '$id'", 't');
 is($stack->sql("SELECT status FROM jobsched.job_status WHERE id = '$id'"), 'paused', 'a paused job waits past its time');
 $stack->sql_as('app', "SELECT jobsched.resume('$id')");

@@ -92,17 +92,18 @@ port_free() {
 		exit !bind(S, sockaddr_in($ARGV[0], INADDR_ANY))' "$1" 2>/dev/null
 }
 
-# A free one below those that the kernel hands out by itself.
+# A free one below those that the kernel hands out by itself, and none that this stack is about to use.
 port_pick() {
-	local port
+	local first=20000 last=31999 port
+	if [ -n "${STACK_PORTS-}" ]; then IFS=- read -r first last <<<"$STACK_PORTS"; fi
 	for _ in {1..200}; do
-		port=$((20000 + (RANDOM * 32768 + RANDOM) % 12000))
-		if port_free $port; then
+		port=$((first + (RANDOM * 32768 + RANDOM) % (last - first + 1)))
+		if ! grep -qs "=$port\$" "$dir/ports" && port_free $port; then
 			echo $port
 			return
 		fi
 	done
-	die 'no free port between 20000 and 32000'
+	die "no free port between $first and $last"
 }
 
 # port NAME: the one that the stack uses for NAME now
