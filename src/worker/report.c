@@ -67,37 +67,52 @@ copy_running_locked(const struct hub *h, struct running *list, int max, int64_t 
 }
 
 static const char *
-up(const struct hub *h, enum metrics_link link)
+yes(bool what)
 {
-	return h->metrics.links[link].up ? "yes" : "no";
+	return what ? "yes" : "no";
 }
 
 void
 report_log(struct hub *h)
 {
 	int64_t now_us = clock_boottime_us();
+	char worker[UUID_TEXT_SIZE];
 	struct running *list;
-	struct hub now;
-	int n = 0;
+	enum hub_phase phase;
+	int64_t lease_us, age_us;
+	bool fresh, consuming, up[METRICS_LINKS];
+	int n = 0, threads, running, ready, unrecorded, held, waiting, claiming;
 
 	hub_lock(h);
 	list = calloc((size_t) h->runs.threads, sizeof(*list));
 	if (list)
 		n = copy_running_locked(h, list, h->runs.threads, now_us);
-	now = *h;	/* for its numbers only */
+	memcpy(worker, h->worker, sizeof(worker));
+	phase = h->phase;
+	lease_us = h->lease_us;
+	age_us = now_us - h->beat_us;
+	fresh = hub_lease_fresh_locked(h, now_us);
+	consuming = !h->inbox.paused;
+	for (int i = 0; i < METRICS_LINKS; i++)
+		up[i] = h->metrics.links[i].up;
+	threads = h->runs.threads;
+	running = h->runs.running;
+	ready = h->runs.ready.n;
+	unrecorded = h->runs.unrecorded;
+	held = h->runs.nheld;
+	waiting = h->inbox.waiting.n;
+	claiming = h->inbox.claiming.n;
 	hub_unlock(h);
 
-	log_event(LOG_LEVEL_INFO, "state", "phase", phase_name(now.phase), "worker", now.worker, "lease_age_ms",
-			  LOG_NUM(now.worker[0] ? (now_us - now.beat_us) / 1000 : -1), "lease_ms", LOG_NUM(now.lease_us / 1000),
-			  "lease_fresh", hub_lease_fresh_locked(&now, now_us) ? "yes" : "no", "threads", LOG_NUM(now.runs.threads),
-			  "running", LOG_NUM(now.runs.running), "waiting", LOG_NUM(now.runs.ready.n), "unrecorded",
-			  LOG_NUM(now.runs.unrecorded), "dispatches", LOG_NUM(now.runs.nheld), "messages", LOG_NUM(now.inbox.waiting.n),
-			  "claiming", LOG_NUM(now.inbox.claiming.n), "consuming", now.inbox.paused ? "no" : "yes", "broker",
-			  up(&now, METRICS_BROKER), "claims_connection", up(&now, METRICS_CLAIMS), "results_connection",
-			  up(&now, METRICS_RESULTS), NULL);
+	log_event(LOG_LEVEL_INFO, "state", "phase", phase_name(phase), "worker", worker, "lease_age_ms",
+			  LOG_NUM(worker[0] ? age_us / 1000 : -1), "lease_ms", LOG_NUM(lease_us / 1000), "lease_fresh", yes(fresh),
+			  "threads", LOG_NUM(threads), "running", LOG_NUM(running), "waiting", LOG_NUM(ready), "unrecorded",
+			  LOG_NUM(unrecorded), "dispatches", LOG_NUM(held), "messages", LOG_NUM(waiting), "claiming",
+			  LOG_NUM(claiming), "consuming", yes(consuming), "broker", yes(up[METRICS_BROKER]), "claims_connection",
+			  yes(up[METRICS_CLAIMS]), "results_connection", yes(up[METRICS_RESULTS]), NULL);
 	for (int i = 0; i < n; i++)
 		log_event(LOG_LEVEL_INFO, "state of a task", "job", list[i].job, "task", list[i].name, "attempt",
 				  LOG_NUM(list[i].attempt), "seconds", LOG_NUM(list[i].seconds), "told_to_stop",
-				  list[i].stop ? "yes" : "no", NULL);
+				  yes(list[i].stop != 0), NULL);
 	free(list);
 }

@@ -172,13 +172,13 @@ subtest 'what it tells about itself' => sub {
 };
 
 subtest 'the lease runs out while Postgres is away' => sub {
-	$stack->guc('jobsched.worker_lease' => '2s');
+	$stack->guc('jobsched.worker_lease' => '4s');
 	$stack->start_worker(name => 'eight', HEARTBEAT_INTERVAL => 0.5, LOG_LEVEL => 'DEBUG');
 	my $long = submit('sleep', '{"seconds": 60}');
-	my $short = submit('sleep', '{"seconds": 1.5}');
+	my $short = submit('sleep', '{"seconds": 2.5}');
 	status($_, 'running') for $long, $short;
 	$stack->kill_postgres;
-	$stack->wait_for_log('eight', qr/the lease has run out, what runs is told to stop running=1/, 10);
+	$stack->wait_for_log('eight', qr/the lease has run out, what runs is told to stop running=1/, 15);
 	$stack->wait_for_log('eight', qr/run ended job=$_ attempt=1/, 5) for $long, $short;
 	pass('what runs is told to stop');
 	$stack->start_postgres;
