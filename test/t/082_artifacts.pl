@@ -5,7 +5,6 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../perl";
 use Digest::SHA qw(sha256_hex);
-use IO::Socket::INET;
 use JobschedTest;
 use JSON::PP ();
 use SwiftTest;
@@ -58,7 +57,8 @@ sub file
 my ($small, $small_sha) = file('small', "an artifact\n");
 my ($empty, $empty_sha) = file('empty', '');
 my ($large, $large_sha) = file('large', do { open my $random, '<', '/dev/urandom' or die $!; read $random, my $block, 1 << 20; join '', map { $block . $_ } 1 .. 50 });
-my $large_size = -s $large;
+my ($medium, $medium_sha) = file('medium', 'medium ' x 2_500_000);
+my ($large_size, $medium_size) = (-s $large, -s $medium);
 my ($out, $other) = ("$dir/out", "$dir/other");
 
 # What every store does, with keys below KEY.
@@ -76,14 +76,14 @@ sub store_ok
 	is(tool($env, 'stat', "$key/none") =~ /^(\w+)/ && $1, 'missing', 'and does not exist');
 	is(tool($env, 'putfile', "$key/large", $large), "ok $large_size $large_sha", '50 MiB are put from a file');
 	is(tool($env, 'get', "$key/large", $out, $large_sha), "ok $large_size ", 'and got, as they were');
-	like(tool($env, 'get', "$key/large", $out, $small_sha), qr{^failed .*$key/large is damaged}, 'what is not what it should be is noticed');
+	like(tool($env, 'get', "$key/a:b", $out, $large_sha), qr{^failed .*$key/a:b is damaged}, 'what is not what it should be is noticed');
 	return;
 }
 
 subtest 'files' => sub {
 	my %store = (BLOB_DIR => "$dir/files");
 	store_ok(\%store, 'jobs/1');
-	like(tool(\%store, 'abort', 'jobs/1/aborted', $large), qr/^ok/, 'writing is aborted');
+	like(tool(\%store, 'abort', 'jobs/1/aborted', $medium), qr/^ok/, 'writing is aborted');
 	is(tool(\%store, 'stat', 'jobs/1/aborted') =~ /^(\w+)/ && $1, 'missing', 'there is no object then');
 	is(join(' ', sort map { s{.*/}{}r } glob "$dir/files/jobs/1/{*,.*.tmp}"), 'a:b empty large', 'and no file is left over');
 	mkdir "$dir/closed";
@@ -109,10 +109,10 @@ for my $version ('v4', 'v2')
 		my $objects = $swift->objects;
 		store_ok(\%store, $key);
 		is($swift->objects - $objects, 3 + 4, 'the large object is 4 parts');
-		is(tool(\%store, 'write', "$key/pieces", $large, 9_999_999), "ok $large_size $large_sha", '50 MiB are written in pieces');
-		is(tool(\%store, 'get', "$key/pieces", $out, $large_sha), "ok $large_size ", 'and got, as they were');
+		is(tool(\%store, 'write', "$key/pieces", $medium, 999_999), "ok $medium_size $medium_sha", '17.5 MB are written in pieces');
+		is(tool(\%store, 'get', "$key/pieces", $out, $medium_sha), "ok $medium_size ", 'and got, as they were');
 		$objects = $swift->objects;
-		like(tool(\%store, 'abort', "$key/aborted", $large), qr/^ok/, 'writing is aborted');
+		like(tool(\%store, 'abort', "$key/aborted", $medium), qr/^ok/, 'writing is aborted');
 		is($swift->objects, $objects, 'nothing of it is left over');
 		is(tool({ %store, S3_ENDPOINT => 'http://localhost:' . $swift->port, S3_ADDRESSING => 'virtual' }, 'putfile', "$key/virtual", $small), "ok 12 $small_sha",
 			'the bucket may be in the host');
@@ -145,65 +145,78 @@ for my $version ('v4', 'v2')
 
 # ---- through a worker ----
 
-my $page = '<html><head><title>Kept</title></head><body>' . 'text ' x 20000 . '</body></html>';
-my $server = IO::Socket::INET->new(Listen => 10, LocalAddr => '127.0.0.1', ReuseAddr => 1) or die $!;
-my $url = 'http://127.0.0.1:' . $server->sockport . '/page';
-my $web = fork // die $!;
-if (!$web)
-{
-	$SIG{PIPE} = 'IGNORE';
-	while (my $client = $server->accept)
-	{
-		my ($path) = (<$client> // '') =~ /^GET (\S+)/;
-		while (defined(my $line = <$client>)) { last if $line =~ /^\r?$/ }
-		print {$client} $path eq '/page' ? "HTTP/1.0 200 OK\r\nContent-Type: text/html\r\n\r\n$page" : "HTTP/1.0 404 Not Found\r\n\r\n";
-		close $client;
-	}
-	POSIX::_exit(0);
-}
-close $server;
+# A task that writes in two ways, the second an upload in parts, and is tried again when the store cannot.
+$stack->write_file('keep.c', <<'END');
+#include <jobsched_task.h>
 
-sub submit { my ($queue) = @_; return $stack->sql("SELECT jobsched.submit('crawl_url', '{\"url\": \"$url\"}', queue => '$queue', max_retries => 200)") }
+static int
+keep(struct task_context *task, const json_t *payload)
+{
+	static const char piece[100000];
+	struct task_writer *writer;
+	int rc = task_artifact(task, "memory", "text/plain", "hello", 5);
+
+	(void) payload;
+	if (rc == 0 && (rc = task_writer_open(task, "stream", NULL, &writer)) == 0) {
+		for (int i = 0; i < 175 && rc == 0; i++)
+			rc = task_writer_write(writer, piece, sizeof(piece));
+		rc = task_writer_commit(writer);
+	}
+	return rc < 0 ? task_fail(task, "%s", task_artifact_error(task)) : task_succeed(task, json_true());
+}
+JOBSCHED_TASK("keep", .run = keep, .summary = "Keeps artifacts.");
+END
+my $include = JobschedTest::bin() . '/../../../../include';
+mkdir "$dir/tasks";
+chmod 0755, "$dir/tasks";
+my ($code, undef, $why) = $stack->run('cc', '-std=gnu11', '-fPIC', '-shared', "-I$include", '-o', "$dir/tasks/keep.so", "$dir/keep.c", '-ljansson');
+die "keep.c is not compiled: $why" if $code;
+my $stream_sha = sha256_hex("\0" x 17_500_000);
+
+sub submit { my ($queue) = @_; return $stack->sql("SELECT jobsched.submit('keep', queue => '$queue', max_retries => 200)") }
+
+sub worker { my ($name, %env) = @_; return $stack->start_worker(name => $name, RABBITMQ_QUEUE => $name, BLOB_STORE => 's3', JOBSCHED_TASK_PATH => "$dir/tasks", %env) }
 
 # kept_ok(ID, STORE): the run succeeded, and what its execution lists is in the store
 sub kept_ok
 {
 	my ($id, $store) = @_;
-	$stack->wait_for_sql("SELECT status FROM jobsched.job_status WHERE id = '$id'", 'succeeded', 30);
-	my ($attempt, $artifact) = split /\|/, $stack->sql("SELECT attempt, artifacts->0 FROM jobsched.job_executions WHERE job_id = '$id' AND final"), 2;
-	$artifact = $json->decode($artifact);
-	my $key = delete $artifact->{key};
-	is_deeply($artifact, { name => 'body', size => length $page, sha256 => sha256_hex($page), content_type => 'text/html' }, 'its execution lists name, size, SHA-256 and type');
-	like($key, qr{^jobs/$id/[-0-9T:.]+Z/$attempt-[-0-9a-f]{36}/body$}, 'and a key of job, run, attempt and claim');
-	is(tool($store, 'get', $key, $out, $artifact->{sha256}), 'ok ' . length($page) . ' ', 'where the artifact is');
+	$stack->wait_for_sql("SELECT status FROM jobsched.job_status WHERE id = '$id'", 'succeeded', 60);
+	my ($attempt, $list) = split /\|/, $stack->sql("SELECT attempt, artifacts FROM jobsched.job_executions WHERE job_id = '$id' AND final"), 2;
+	$list = $json->decode($list);
+	my @keys = map { delete $_->{key} } @{$list};
+	is_deeply($list, [ { name => 'memory', size => 5, sha256 => sha256_hex('hello'), content_type => 'text/plain' },
+		{ name => 'stream', size => 17_500_000, sha256 => $stream_sha, content_type => 'application/octet-stream' } ], 'its execution lists name, size, SHA-256 and type')
+		or diag(explain($list));
+	like($keys[$_], qr{^jobs/$id/[-0-9T:.]+Z/$attempt-[-0-9a-f]{36}/$list->[$_]{name}$}, 'and a key of job, run, attempt and claim') for 0, 1;
+	is(tool($store, 'get', $keys[$_], $out, $list->[$_]{sha256}), "ok $list->[$_]{size} ", "where $list->[$_]{name} is") for 0, 1;
 	return;
 }
 
 subtest 'a worker with S3' => sub {
-	my $v4 = $stack->start_worker(name => 'v4', RABBITMQ_QUEUE => 'v4', BLOB_STORE => 's3', $swift->env);
+	my $v4 = worker('v4', $swift->env);
 	my %minio = (MINIO_ENDPOINT => '127.0.0.1:' . $swift->port, MINIO_SECURE => 'false', MINIO_BUCKET => 'jobsched', MINIO_ACCESS_KEY => 'jobsched:worker',
 		MINIO_SECRET_KEY => $secret);
-	my $v2 = $stack->start_worker(name => 'v2', RABBITMQ_QUEUE => 'v2', BLOB_STORE => 's3', S3_SIGNATURE => 'v2', %minio, S3_RETRIES => 1);
+	my $v2 = worker('v2', S3_SIGNATURE => 'v2', %minio, S3_RETRIES => 1);
 	kept_ok(submit('v4'), $s3{v4});
 	kept_ok(submit('v2'), $s3{v2});
 
-	my $refused = $stack->start_worker(name => 'refused', BLOB_STORE => 's3', $swift->env, S3_SECRET_KEY => 'not-the-secret', wait => 0);
+	my $refused = worker('refused', $swift->env, S3_SECRET_KEY => 'not-the-secret', wait => 0);
 	$stack->wait_for('it to end', sub { return !$stack->worker_runs($refused) }, 20);
 	is($stack->worker_status($refused), 1, 'with a wrong secret it does not start');
 	like($stack->log_text($refused), qr/ERROR.*cannot start error=.*SignatureDoesNotMatch.*check S3_ACCESS_KEY and S3_SECRET_KEY/, 'and says why');
 
 	$swift->stop;
-	my $again = tool_start({ %{ $s3{v4} }, S3_RETRIES => 20 }, 'putfile', 'jobs/again', $large);
-	my $wrong = $stack->start_worker(name => 'wrong', RABBITMQ_QUEUE => 'wrong', BLOB_STORE => 's3', $swift->env, S3_SECRET_KEY => 'not-the-secret');
+	my $again = tool_start({ %{ $s3{v4} }, S3_RETRIES => 20 }, 'putfile', 'jobs/again', $medium);
+	my $wrong = worker('wrong', $swift->env, S3_SECRET_KEY => 'not-the-secret');
 	like($stack->log_text($wrong), qr/WARNING.*artifact store does not answer error=.*connect/, 'a server that is away does not keep a worker from starting');
-	my @ids = map { submit($_) } 'v4', 'v2';
-	my $spoiled = submit('wrong');
-	$stack->wait_for_sql("SELECT count(DISTINCT job_id) FROM jobsched.job_executions WHERE job_id IN ('$ids[1]') AND status = 'failed' AND NOT final", 1, 20);
+	my ($spoiled, @ids) = map { submit($_) } 'wrong', 'v4', 'v2';
+	$stack->wait_for_sql("SELECT count(*) > 0 FROM jobsched.job_executions WHERE job_id = '$ids[1]' AND status = 'failed' AND NOT final", 't', 20);
 	like($stack->sql("SELECT error FROM jobsched.job_executions WHERE job_id = '$ids[1]' LIMIT 1"),
-		qr{^S3 http://127.0.0.1:\d+, bucket jobsched: PUT jobs/$ids[1]/\S+/body: no connection to the server \(2 attempts\)$}, 'its runs fail, with the reason, and are tried again');
+		qr{^S3 http://127.0.0.1:\d+, bucket jobsched: PUT jobs/$ids[1]/\S+/memory: no connection to the server \(2 attempts\)$}, 'its runs fail, with the reason, and are tried again');
 	$swift->start;
 	kept_ok($_, $s3{v4}) for @ids;
-	is($again->(), "ok $large_size $large_sha", 'a request that is tried long enough succeeds too');
+	is($again->(), "ok $medium_size $medium_sha", 'a request that is tried long enough succeeds too');
 	$stack->wait_for_sql("SELECT count(*) > 0 FROM jobsched.job_executions WHERE job_id = '$spoiled' AND error ~ '(403|SignatureDoesNotMatch).*; check S3_ACCESS_KEY and S3_SECRET_KEY'", 't', 30);
 	pass('a wrong secret that is found out later is in the error of the run');
 	$stack->sql("SELECT jobsched.cancel('$spoiled')");
@@ -222,6 +235,4 @@ subtest 'a worker with S3' => sub {
 	}
 };
 
-kill 'KILL', $web;
-waitpid $web, 0;
 done_testing();
