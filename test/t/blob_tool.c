@@ -162,7 +162,7 @@ main(int argc, char **argv)
 	if (argc < 2)
 		return 2;
 	curl_global_init(CURL_GLOBAL_ALL);
-	stop_us = getenv("STOP_AFTER") ? clock_boottime_us() + (int64_t) (atof(getenv("STOP_AFTER")) * 1e6) : 0;
+	stop_us = getenv("STOP_AFTER") ? clock_boottime_us() + (int64_t) (atof(env("STOP_AFTER", "0")) * 1e6) : 0;
 	store = open_store();
 	rc = store ? run(store, argc, argv, &info) : BLOB_REFUSED;
 	if (rc == BLOB_OK)

@@ -62,12 +62,14 @@ s3_answer_stopped(struct s3_answer *a)
 void
 s3_answer_failed(struct s3_answer *a, bool again, const char *fmt, ...)
 {
+	char text[sizeof(a->text)];
 	va_list ap;
 
-	*a = (struct s3_answer){.result = BLOB_FAILED, .again = again};
 	va_start(ap, fmt);
-	vsnprintf(a->text, sizeof(a->text), fmt, ap);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	*a = (struct s3_answer){.result = BLOB_FAILED, .again = again};
+	memcpy(a->text, text, sizeof(text));
 }
 
 static struct meaning
