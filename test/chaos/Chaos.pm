@@ -108,7 +108,7 @@ sub freezes
 {
 	my ($stack, %how) = @_;
 	my %worker = (HEARTBEAT_INTERVAL => 0.3, LOG_LEVEL => 'DEBUG');
-	my ($refused, $told) = (0, 0);
+	my ($refused, $told, $late, $gave_up) = (0, 0, 0, 0);
 
 	for my $round (1 .. $how{rounds})
 	{
@@ -122,15 +122,21 @@ sub freezes
 		$stack->kill_worker('CONT', $victim);
 
 		$told += eval { $stack->wait_for_log($victim, qr/run ended job=$long attempt=1/, 10); 1 } // 0;
-		my $heard = eval { $stack->wait_for_log($victim, qr/not this worker's any more|were not recorded/, 10); 1 };
+		# Its task ends before or after it is told that the lease is over: a result that is refused, or none at all.
+		my $ended = eval { $stack->wait_for_log($victim, qr/run ended job=$short attempt=1/, 10); 1 };
+		my $beat = $stack->sql("SELECT last_seen FROM jobsched.workers WHERE worker_id = '$victim' AND state = 'live'");
+		$stack->wait_for_sql("SELECT last_seen > '$beat' FROM jobsched.workers WHERE worker_id = '$victim' AND state = 'live'", 't');
+		$stack->log_text($victim) =~ /not this worker's any more|were not recorded/ ? $late++ : $gave_up++;
 		my $rows = $stack->sql(qq{SELECT count(*) FROM jobsched.job_executions e JOIN jobsched.workers w ON w.id = e.worker_id
 			WHERE e.job_id IN ('$short', '$long') AND w.worker_id = '$victim' AND e.status <> 'lost'});
-		$refused++ if $rows eq '0' && $heard;
+		my $course = $stack->sql("SELECT string_agg(status, ',' ORDER BY attempt) FROM jobsched.job_executions WHERE job_id = '$short'");
+		$refused++ if $ended && $rows eq '0' && $course eq 'lost,succeeded';
 		$stack->sql("SELECT jobsched.cancel('$long')");
 		$stack->wait_for_sql("SELECT status FROM jobsched.job_status WHERE id = '$long'", 'cancelled');
 		$stack->stop_worker($_) for $victim, $other;
 	}
 	is($refused, $how{rounds}, "stood still past the lease, $how{rounds} times: the late result is refused");
+	diag("$late late results were refused, $gave_up tasks gave up when they heard that the lease was over");
 	is($told, $how{rounds}, 'and the task that still ran was told to stop');
 	return;
 }
