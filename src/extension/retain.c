@@ -12,6 +12,7 @@
 #include "txn.h"
 
 #define AFTER_ERROR (60 * USECS_PER_SEC)
+#define AFTER_GONE USECS_PER_SEC
 
 static TxnPlan plan_retain = {
 	.sql = "SELECT did, again FROM jobsched._retain()"
@@ -50,7 +51,10 @@ retain_run(Scheduler *s, TimestampTz *at)
 			PG_RE_THROW();
 		HOLD_INTERRUPTS();
 		MemoryContextSwitchTo(s->turn_context);
-		EmitErrorReport();
+		if (txn_error_is_expected())
+			*at = GetCurrentTimestamp() + AFTER_GONE;
+		else
+			EmitErrorReport();
 		txn_abort();
 		FlushErrorState();
 		MemoryContextSwitchTo(s->turn_context);

@@ -191,15 +191,6 @@ rest_after_error(Turn *turn, TimestampTz now)
 	turn->error_until = now + turn->error_wait;
 }
 
-/* The extension may go away in the middle of a turn, or be locked for that; no news for the log. */
-static bool
-is_expected(int sqlerrcode)
-{
-	return sqlerrcode == ERRCODE_UNDEFINED_TABLE || sqlerrcode == ERRCODE_UNDEFINED_FUNCTION ||
-		sqlerrcode == ERRCODE_UNDEFINED_SCHEMA || sqlerrcode == ERRCODE_UNDEFINED_OBJECT ||
-		sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
-}
-
 /* A turn in which nothing is thrown out. */
 static TimestampTz
 turn_safely(Scheduler *s, Turn *turn)
@@ -225,7 +216,7 @@ turn_safely(Scheduler *s, Turn *turn)
 		HOLD_INTERRUPTS();
 		MemoryContextSwitchTo(s->turn_context);
 		turn->state = "resting: a table is locked or gone";
-		if (!is_expected(geterrcode()))
+		if (!txn_error_is_expected())
 		{
 			turn->state = "resting after an error, see the server's log";
 			EmitErrorReport();

@@ -192,3 +192,12 @@ txn_value(uint64 row, int column)
 		elog(ERROR, "unexpected null in column %d", column);
 	return value;
 }
+
+bool
+txn_error_is_expected(void)
+{
+	int			code = geterrcode();
+
+	return code == ERRCODE_UNDEFINED_TABLE || code == ERRCODE_UNDEFINED_FUNCTION || code == ERRCODE_UNDEFINED_SCHEMA ||
+		code == ERRCODE_UNDEFINED_OBJECT || code == ERRCODE_LOCK_NOT_AVAILABLE;
+}

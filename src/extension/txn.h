@@ -50,6 +50,12 @@ extern bool txn_begin_any(TxnDurability durability);
 /* After an ERROR: ends whatever was under way. */
 extern void txn_abort(void);
 
+/*
+ * In PG_CATCH: is it no news for the log?  The extension may go away in the middle of a transaction, or a table be locked
+ * for that.
+ */
+extern bool txn_error_is_expected(void);
+
 /* Of the last transaction's extension: grows when it has been created anew. */
 extern uint64 txn_generation(void);
 
