@@ -1918,19 +1918,56 @@ COMMENT ON FUNCTION jobsched.explain_job(uuid) IS 'Why has this job not run? Its
 CREATE FUNCTION jobsched._iso(t timestamptz) RETURNS text LANGUAGE sql STABLE AS
 	$$ SELECT to_char(t AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') $$;
 
-CREATE FUNCTION jobsched.rest_get(id uuid) RETURNS jsonb LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+/*
+ * The status is that of job_status; here only those leaves are read that can hold something of the job: its own slot, for a once job
+ * the slots opened since, and the kept ones.  Dispatches are read once for all, and only when one of the jobs is in flight.
+ */
+CREATE FUNCTION jobsched.rest_get_many(ids uuid[]) RETURNS TABLE (id uuid, job text) LANGUAGE plpgsql STABLE STRICT ROWS 64 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
+DECLARE
+	everything boolean := jobsched._sees_all();
+	who text := jobsched.caller();
+	open_slot smallint := jobsched._open_slot();
+BEGIN
+	RETURN QUERY
+	WITH flight AS MATERIALIZED (
+		SELECT f.id, d.status FROM jobsched.dispatches d CROSS JOIN LATERAL unnest(d.job_ids) AS f(id) JOIN unnest(ids) AS i(id) ON i.id = f.id)
+	SELECT j.id, json_build_object('id', j.id, 'name', j.name, 'payload', j.payload, 'frequency', j.frequency,
+		'status', CASE
+			WHEN j.frequency = 'cron' THEN CASE j.state WHEN 'active' THEN 'scheduled' ELSE j.state END
+			WHEN t.attempt IS NOT NULL THEN
+				CASE WHEN j.state = 'cancelled' THEN 'cancelling' WHEN j.state = 'paused' THEN 'paused' WHEN t.attempt > 1 THEN 'retrying' ELSE 'scheduled' END
+			WHEN e.final AND (j.rerun_at IS NULL OR e.finished_at >= j.rerun_at) THEN e.status
+			ELSE coalesce((SELECT CASE WHEN j.state = 'cancelled' THEN 'cancelling' WHEN f.status = 'claimed' THEN 'running' ELSE 'queued' END
+				FROM flight f WHERE f.id = j.id LIMIT 1), 'queued')
+		END,
+		'queue', q.name, 'priority', j.priority, 'max_retries', j.max_retries, 'timeout', extract(epoch FROM j.timeout)::float8,
+		'cron', s.cron, 'time_zone', s.time_zone, 'unique_key', j.unique_key, 'created_at', jobsched._iso(j.created_at),
+		'next_run_time', extract(epoch FROM t.next_at)::float8, 'next_run_at', jobsched._iso(t.next_at),
+		'last_execution', CASE WHEN e.status IS NOT NULL THEN json_build_object('attempt', e.attempt, 'status', e.status,
+			'reason', e.reason, 'error', e.error, 'result_payload', e.result_payload, 'artifacts', e.artifacts,
+			'started_at', jobsched._iso(e.started_at), 'finished_at', jobsched._iso(e.finished_at), 'worker_id', w.worker_id) END)::text
+	FROM unnest(ids) AS u(id)
+	CROSS JOIN LATERAL (SELECT x.* FROM jobsched.jobs x WHERE x.id = u.id AND x.slot IN (jobsched.slot_of(u.id), 16)) j
+	JOIN jobsched.queues q ON q.id = j.queue
+	LEFT JOIN jobsched.schedules s ON s.job_id = j.id
+	LEFT JOIN LATERAL (SELECT x.attempt, CASE WHEN x.due_at < 'infinity' THEN x.due_at END AS next_at
+		FROM jobsched.timers x WHERE x.job_id = u.id ORDER BY x.due_at LIMIT 1) t ON true
+	LEFT JOIN LATERAL (SELECT x.* FROM jobsched.job_executions x WHERE x.job_id = u.id
+			AND (x.slot = 16 OR x.slot BETWEEN jobsched.slot_of(u.id) AND open_slot
+				/* the ring has begun anew since, or it is a cron job: its slot says nothing */
+				OR x.slot BETWEEN CASE WHEN open_slot < jobsched.slot_of(u.id) OR j.slot = 16 THEN jobsched.slot_of(u.id) ELSE 17::smallint END AND 15::smallint
+				OR x.slot BETWEEN 0::smallint AND CASE WHEN j.slot = 16 THEN jobsched.slot_of(u.id) WHEN open_slot < jobsched.slot_of(u.id) THEN open_slot ELSE (-1)::smallint END)
+		ORDER BY x.finished_at DESC, x.attempt DESC LIMIT 1) e ON true
+	LEFT JOIN jobsched.workers w ON w.id = e.worker_id
+	WHERE everything OR j.owner = who;
+END $$;
+
+CREATE FUNCTION jobsched.rest_get(id uuid) RETURNS jsonb LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	answer jsonb;
 BEGIN
-	SELECT jsonb_build_object('id', s.id, 'name', s.name, 'payload', s.payload, 'frequency', s.frequency, 'status', s.status, 'queue', s.queue,
-		'priority', s.priority, 'max_retries', s.max_retries, 'timeout', extract(epoch FROM s.timeout)::float8, 'cron', s.cron, 'time_zone', s.time_zone,
-		'unique_key', s.unique_key, 'created_at', jobsched._iso(s.created_at),
-		'next_run_time', extract(epoch FROM s.next_run_at)::float8, 'next_run_at', jobsched._iso(s.next_run_at),
-		'last_execution', CASE WHEN s.last_status IS NOT NULL THEN jsonb_build_object('attempt', s.last_attempt, 'status', s.last_status,
-			'reason', s.last_reason, 'error', s.last_error, 'result_payload', s.result_payload, 'artifacts', s.artifacts,
-			'started_at', jobsched._iso(s.last_started_at), 'finished_at', jobsched._iso(s.last_finished_at), 'worker_id', s.last_worker_id) END)
-	INTO answer FROM jobsched.job_status s WHERE s.id = rest_get.id;
+	SELECT m.job INTO answer FROM jobsched.rest_get_many(ARRAY[rest_get.id]) m;
 	IF answer IS NULL THEN
 		PERFORM jobsched._unknown_job(rest_get.id);
 	END IF;
@@ -1994,7 +2031,8 @@ CREATE FUNCTION jobsched.health() RETURNS jsonb LANGUAGE sql VOLATILE SECURITY D
 		'workers', (SELECT count(*) FROM jobsched.workers w WHERE w.state = 'live' AND w.last_seen > clock_timestamp() - jobsched.worker_lease()))
 $$;
 
-COMMENT ON FUNCTION jobsched.rest_get(uuid) IS 'GET /jobs/{id}: the job as JSON; JS002 when there is none';
+COMMENT ON FUNCTION jobsched.rest_get_many(uuid[]) IS 'GET /jobs/{id} for many: a row with the job as JSON for each id that there is';
+COMMENT ON FUNCTION jobsched.rest_get(uuid) IS 'the same for one; JS002 when there is none';
 COMMENT ON FUNCTION jobsched.rest_submit(jsonb) IS 'POST /jobs: {"created": boolean, "job": {...}}; JS001 names the field';
 COMMENT ON FUNCTION jobsched.rest_submit_many(text[]) IS
 'many bodies of POST /jobs in one transaction, each for itself: a row for each, in order, n from 1; a bad one has sqlstate, message, detail, hint, field instead of created, id, job';
@@ -2306,7 +2344,7 @@ GRANT EXECUTE ON FUNCTION jobsched.submit(text, jsonb, timestamptz, text, text, 
 	jobsched.schedule(text, text, text, jsonb, text, text, int, int, interval, text, text, interval, int, interval, timestamptz, timestamptz, bigint, text, text),
 	jobsched.alter_schedule(uuid, text, text, jsonb, text, text, interval, int, interval, timestamptz, timestamptz, bigint, text, text) TO jobsched_submitter;
 GRANT EXECUTE ON FUNCTION jobsched.explain_job(uuid) TO jobsched_submitter, jobsched_viewer;
-GRANT EXECUTE ON FUNCTION jobsched.rest_get(uuid), jobsched.health(), jobsched.caller(), jobsched._sees_all(), jobsched.uuid_v7(), jobsched.slot_of(uuid), jobsched.segment_of(uuid),
+GRANT EXECUTE ON FUNCTION jobsched.rest_get(uuid), jobsched.rest_get_many(uuid[]), jobsched.health(), jobsched.caller(), jobsched._sees_all(), jobsched.uuid_v7(), jobsched.slot_of(uuid), jobsched.segment_of(uuid),
 	jobsched.cron_next(text, timestamptz, text), jobsched.cron_next_n(text, int, timestamptz, text), jobsched.cron_describe(text)
 	TO jobsched_submitter, jobsched_viewer, jobsched_worker;
 GRANT SELECT ON jobsched.job_status, jobsched.runs TO jobsched_submitter, jobsched_viewer;

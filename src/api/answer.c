@@ -23,6 +23,8 @@ finish(struct exchange *x, const struct http_response *response)
 		        "path", http_request_path(x->request), "status", LOG_NUM(response->status), "ms", ms, NULL);
 	}
 	http_respond(x->request, response);
+	free(x->key);
+	batch_free(x->batch);
 	free(x);
 }
 
@@ -133,21 +135,28 @@ describe_failure(const struct exchange *x, const struct db_answer *answer, struc
 }
 
 void
+problem_from_db(const struct exchange *x, const struct db_answer *answer, struct problem *problem)
+{
+	if (answer->outcome == DB_UNAVAILABLE) {
+		problem_set(problem, 503, "unavailable", NULL, "%s; nothing was done", answer->message);
+	} else if (answer->outcome == DB_UNKNOWN) {
+		problem_set(problem, 503, "outcome-unknown", NULL,
+		        "%s; the request had been sent and may or may not have been done", answer->message);
+		if (x->call.statement == DB_SUBMIT || x->call.statement == DB_SUBMIT_KEYED ||
+		        x->call.statement == DB_SUBMIT_BATCH)
+			snprintf(problem->hint, sizeof(problem->hint),
+			        "The job may have been accepted. Jobs with a unique_key can be submitted "
+			        "again without making a second one.");
+	} else {
+		describe_failure(x, answer, problem);
+	}
+}
+
+void
 answer_db_problem(struct exchange *x, const struct db_answer *answer)
 {
 	struct problem problem;
 
-	if (answer->outcome == DB_UNAVAILABLE) {
-		problem_set(&problem, 503, "unavailable", NULL, "%s; nothing was done", answer->message);
-	} else if (answer->outcome == DB_UNKNOWN) {
-		problem_set(&problem, 503, "outcome-unknown", NULL,
-		        "%s; the request had been sent and may or may not have been done", answer->message);
-		if (x->call.statement == DB_SUBMIT)
-			snprintf(problem.hint, sizeof(problem.hint),
-			        "The job may have been accepted. Jobs with a unique_key can be submitted "
-			        "again without making a second one.");
-	} else {
-		describe_failure(x, answer, &problem);
-	}
+	problem_from_db(x, answer, &problem);
 	answer_problem(x, &problem, NULL);
 }

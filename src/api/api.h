@@ -19,7 +19,9 @@ struct exchange {
 	struct api *api;
 	struct http_request *request;
 	int64_t started_us;
-	char id[37]; /* the uuid in the path, for routes that have one */
+	char id[37]; /* the uuid in the path in lower case, for routes that have one */
+	char *key; /* the unique_key of a job that is submitted, or NULL */
+	struct batch *batch; /* of POST /jobs/batch */
 };
 
 /* routes.c: find the handler of a request and call it; made for http_options. */
@@ -33,11 +35,20 @@ void answer_problem(struct exchange *x, const struct problem *problem, const cha
 
 /* For every outcome but DB_OK. */
 void answer_db_problem(struct exchange *x, const struct db_answer *answer);
+void problem_from_db(const struct exchange *x, const struct db_answer *answer, struct problem *problem);
 
 /* jobs.c */
+
+/* The body, which calls itself JSON and is not too long; else answers and returns -1. */
+int request_json(struct exchange *x, const char **body, size_t *len);
+
 void jobs_post(struct exchange *x);
 void jobs_get(struct exchange *x);
 void jobs_delete(struct exchange *x);
+
+/* batch.c */
+void batch_post(struct exchange *x);
+void batch_free(struct batch *batch); /* NULL is allowed */
 
 /* health.c */
 void health_live(struct exchange *x);

@@ -1,5 +1,8 @@
 /*
- * db.c: the queue of calls and the pool of connections.
+ * db.c: the queues of calls and the pool of connections.
+ *
+ * Calls gather only while there is no connection for them: an idle one takes at once whatever the clients have sent by
+ * then, which is all that the loop has read before it waits again.
  *
  * A call's time is divided so that its outcome is nearly always known when the time is over: it may wait for a free
  * connection for 40 % of it, and the server ends the statement by itself after 50 % (statement_timeout).  Only when
@@ -20,6 +23,7 @@
 
 #define WAIT_SHARE 0.4
 #define STATEMENT_SHARE 0.5
+#define GROUP_LOCK_SHARE 0.1
 
 int64_t
 db_statement_timeout_us(const struct db *db)
@@ -28,23 +32,49 @@ db_statement_timeout_us(const struct db *db)
 }
 
 void
-db_call_finish(struct db_call *call, const struct db_answer *answer)
+db_calls_finish(struct db_calls *calls, const struct db_answer *answer)
 {
-	call->done(call, answer);
+	struct db_call *call;
+
+	while ((call = TAILQ_FIRST(calls)) != NULL) {
+		TAILQ_REMOVE(calls, call, link);
+		call->done(call, answer);
+	}
 }
 
 static void
-refuse(struct db_call *call, const char *why)
+refuse(struct db_calls *calls, const char *why)
 {
 	struct db_answer answer = {.outcome = DB_UNAVAILABLE, .message = why};
 
-	db_call_finish(call, &answer);
+	db_calls_finish(calls, &answer);
+}
+
+/* The oldest of the queued calls; NULL when there are none. */
+static struct db_call *
+queue_oldest(const struct db *db)
+{
+	struct db_call *oldest = NULL;
+
+	for (int i = 0; i < DB_STATEMENTS; i++) {
+		struct db_call *first = TAILQ_FIRST(&db->queues[i]);
+
+		if (first && (!oldest || first->queued_us < oldest->queued_us))
+			oldest = first;
+	}
+	return oldest;
+}
+
+static int64_t
+queue_wait_us(const struct db *db)
+{
+	return (int64_t) ((double) db->timeout_us * WAIT_SHARE);
 }
 
 static void
 queue_arm(struct db *db)
 {
-	struct db_call *first = TAILQ_FIRST(&db->queue);
+	const struct db_call *first = queue_oldest(db);
 	struct timeval wait = {0, 0};
 	int64_t left;
 
@@ -52,7 +82,7 @@ queue_arm(struct db *db)
 		event_del(db->queue_timer);
 		return;
 	}
-	left = first->queued_us + (int64_t) ((double) db->timeout_us * WAIT_SHARE) - clock_boottime_us();
+	left = first->queued_us + queue_wait_us(db) - clock_boottime_us();
 	if (left > 0) {
 		wait.tv_sec = left / CLOCK_US_PER_SECOND;
 		wait.tv_usec = left % CLOCK_US_PER_SECOND;
@@ -60,22 +90,19 @@ queue_arm(struct db *db)
 	event_add(db->queue_timer, &wait);
 }
 
-/* Handlers of refused calls may send new ones: what is in the queue now is taken out first. */
+/* Handlers of refused calls may send new ones: what is in the queues now is taken out first. */
 static void
 queue_refuse(struct db *db, int64_t queued_before_us, const char *why)
 {
 	struct db_calls refused = TAILQ_HEAD_INITIALIZER(refused);
 	struct db_call *call;
 
-	while ((call = TAILQ_FIRST(&db->queue)) != NULL && call->queued_us <= queued_before_us) {
-		TAILQ_REMOVE(&db->queue, call, link);
+	while ((call = queue_oldest(db)) != NULL && call->queued_us <= queued_before_us) {
+		TAILQ_REMOVE(&db->queues[call->statement], call, link);
 		TAILQ_INSERT_TAIL(&refused, call, link);
 	}
 	queue_arm(db);
-	while ((call = TAILQ_FIRST(&refused)) != NULL) {
-		TAILQ_REMOVE(&refused, call, link);
-		refuse(call, why);
-	}
+	refuse(&refused, why);
 }
 
 static void
@@ -85,7 +112,7 @@ on_queue_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void) fd;
 	(void) what;
-	queue_refuse(db, clock_boottime_us() - (int64_t) ((double) db->timeout_us * WAIT_SHARE),
+	queue_refuse(db, clock_boottime_us() - queue_wait_us(db),
 	        db_is_up(db, NULL) ? "all connections to the database are busy" : "no connection to the database yet");
 }
 
@@ -119,34 +146,147 @@ db_is_up(const struct db *db, const char **reason)
 	return count_up(db) > 0;
 }
 
+static int
+count_groups(const struct db *db, enum db_statement statement)
+{
+	int n = 0;
+
+	for (int i = 0; i < db->n_conns; i++) {
+		const struct db_conn *conn = &db->conns[i];
+		const struct db_call *first = TAILQ_FIRST(&conn->calls);
+
+		if (first && conn->statement == statement && !first->alone)
+			n++;
+	}
+	return n;
+}
+
+/* The call that has waited longest among those that may go now. */
+static struct db_call *
+next_call(const struct db *db)
+{
+	struct db_call *next = NULL;
+
+	for (int i = 0; i < DB_STATEMENTS; i++) {
+		struct db_call *first = TAILQ_FIRST(&db->queues[i]);
+
+		if (first && (!next || first->queued_us < next->queued_us) &&
+		        (first->alone || count_groups(db, first->statement) < db_statement_lanes(first->statement)))
+			next = first;
+	}
+	return next;
+}
+
+/* Keyed calls lock their keys in the order of the keys, so that no two groups wait for each other. */
+static void
+insert_by_key(struct db_calls *calls, struct db_call *call)
+{
+	struct db_call *before = TAILQ_LAST(calls, db_calls);
+
+	while (before && strcmp(before->key, call->key) > 0)
+		before = TAILQ_PREV(before, db_calls, link);
+	if (before)
+		TAILQ_INSERT_AFTER(calls, before, call, link);
+	else
+		TAILQ_INSERT_HEAD(calls, call, link);
+}
+
+/* Takes `first` from its queue, with those that can go with it. */
+static void
+take_group(struct db *db, struct db_call *first, struct db_conn *conn)
+{
+	enum db_statement statement = first->statement;
+	int most = first->alone ? 1 : db_statement_group(statement);
+	struct db_call *call;
+
+	conn->statement = statement;
+	conn->deadline_us = first->deadline_us;
+	for (conn->n_calls = 0; conn->n_calls < most; conn->n_calls++) {
+		call = TAILQ_FIRST(&db->queues[statement]);
+		if (!call || (call->alone && call != first))
+			break;
+		TAILQ_REMOVE(&db->queues[statement], call, link);
+		if (statement == DB_SUBMIT_KEYED)
+			insert_by_key(&conn->calls, call);
+		else
+			TAILQ_INSERT_TAIL(&conn->calls, call, link);
+	}
+}
+
+/* Sends what can be sent. */
+static void
+dispatch(struct db *db)
+{
+	struct db_conn *conn;
+	struct db_call *first;
+
+	while ((conn = find_conn(db, CONN_IDLE)) != NULL && (first = next_call(db)) != NULL) {
+		take_group(db, first, conn);
+		queue_arm(db);
+		db_conn_execute(conn);
+	}
+}
+
+static void
+on_dispatch(evutil_socket_t fd, short what, void *arg)
+{
+	(void) fd;
+	(void) what;
+	dispatch(arg);
+}
+
 void
 db_call_send(struct db *db, struct db_call *call)
 {
-	struct db_conn *conn;
+	struct db_calls *queue = &db->queues[call->statement];
 
 	if (db->closing || db->failed) {
-		refuse(call, db->closing ? "the API is stopping" : "no connection to the database");
+		struct db_answer answer = {.outcome = DB_UNAVAILABLE,
+		        .message = db->closing ? "the API is stopping" : "no connection to the database"};
+
+		call->done(call, &answer);
 		return;
 	}
 	call->queued_us = clock_boottime_us();
 	call->deadline_us = call->queued_us + db->timeout_us;
-
-	/* A free connection and calls that wait never exist together. */
-	conn = find_conn(db, CONN_IDLE);
-	if (conn) {
-		db_conn_execute(conn, call);
-		return;
+	call->alone = false;
+	TAILQ_INSERT_TAIL(queue, call, link);
+	if (TAILQ_FIRST(queue) == call) {
+		if (queue_oldest(db) == call)
+			queue_arm(db);
+		if (find_conn(db, CONN_IDLE))
+			event_active(db->dispatch, 0, 0);
 	}
-	TAILQ_INSERT_TAIL(&db->queue, call, link);
-	if (TAILQ_FIRST(&db->queue) == call)
-		queue_arm(db);
+}
+
+void
+db_calls_separate(struct db *db, struct db_calls *calls)
+{
+	struct db_call *call;
+
+	while ((call = TAILQ_LAST(calls, db_calls)) != NULL) {
+		struct db_call *place;
+
+		TAILQ_REMOVE(calls, call, link);
+		call->alone = true;
+		TAILQ_FOREACH(place, &db->queues[call->statement], link)
+		{
+			if (place->queued_us > call->queued_us)
+				break;
+		}
+		if (place)
+			TAILQ_INSERT_BEFORE(place, call, link);
+		else
+			TAILQ_INSERT_TAIL(&db->queues[call->statement], call, link);
+		event_active(db->dispatch, 0, 0);
+	}
+	queue_arm(db);
 }
 
 void
 db_conn_ready(struct db_conn *conn)
 {
 	struct db *db = conn->db;
-	struct db_call *call;
 
 	db->failed = false;
 	if (!db->announced_up) {
@@ -160,12 +300,7 @@ db_conn_ready(struct db_conn *conn)
 				db_conn_start(&db->conns[i]);
 		}
 	}
-	call = TAILQ_FIRST(&db->queue);
-	if (call) {
-		TAILQ_REMOVE(&db->queue, call, link);
-		queue_arm(db);
-		db_conn_execute(conn, call);
-	}
+	dispatch(db);
 }
 
 /* The first line that says something; libpq joins a line for every address it has tried. */
@@ -241,14 +376,18 @@ db_new(struct event_base *base, const struct db_options *options, struct error *
 	PQconninfoFree(parsed);
 
 	if (db) {
-		TAILQ_INIT(&db->queue);
+		for (int i = 0; i < DB_STATEMENTS; i++)
+			TAILQ_INIT(&db->queues[i]);
 		db->base = base;
 		db->timeout_us = (int64_t) (options->timeout * 1e6);
 		db->conninfo = strdup(options->conninfo);
+		snprintf(db->group_lock_timeout, sizeof(db->group_lock_timeout), "%d",
+		        (int) (options->timeout * 1e3 * GROUP_LOCK_SHARE) + 1);
 		db->queue_timer = event_new(base, -1, 0, on_queue_timer, db);
+		db->dispatch = event_new(base, -1, 0, on_dispatch, db);
 		db->conns = calloc((size_t) options->connections, sizeof(struct db_conn));
 	}
-	if (!db || !db->conninfo || !db->queue_timer || !db->conns)
+	if (!db || !db->conninfo || !db->queue_timer || !db->dispatch || !db->conns)
 		goto no_memory;
 	for (; db->n_conns < options->connections; db->n_conns++) {
 		if (db_conn_init(&db->conns[db->n_conns], db, db->n_conns) < 0)
@@ -269,12 +408,15 @@ db_free(struct db *db)
 	if (!db)
 		return;
 	db->closing = true;
-	if (db->queue_timer) {
+	if (db->queue_timer && db->dispatch) {
 		queue_refuse(db, INT64_MAX, "the API is stopping");
 		for (int i = 0; i < db->n_conns; i++)
 			db_conn_close(&db->conns[i]);
-		event_free(db->queue_timer);
 	}
+	if (db->queue_timer)
+		event_free(db->queue_timer);
+	if (db->dispatch)
+		event_free(db->dispatch);
 	free(db->conns);
 	free(db->conninfo);
 	free(db);

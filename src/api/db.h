@@ -2,8 +2,8 @@
  * db.h: calls of SQL functions, answered later, over a small pool of connections.
  *
  * One thread, nothing blocks: connecting, name look-up and queries all wait in the event loop.  A connection carries
- * one statement at a time; calls wait in one queue for the next free connection, so that a statement which takes several
- * calls at once can find them together there.
+ * one statement at a time.  Calls of some statements go together: what has arrived while they waited for a connection is
+ * one execution, in one transaction, and each call gets its own part of the result.
  */
 #ifndef JOBSCHED_API_DB_H
 #define JOBSCHED_API_DB_H
@@ -19,8 +19,10 @@ struct event_base;
 struct db;
 
 enum db_statement {
-	DB_SUBMIT, /* body jsonb -> created, id, job */
-	DB_GET, /* id uuid -> job */
+	DB_SUBMIT, /* a body -> created, id, job; together with others */
+	DB_SUBMIT_KEYED, /* the same of bodies with a unique_key, with others of that kind */
+	DB_SUBMIT_BATCH, /* many bodies -> a row of created, id, job for each, in order */
+	DB_GET, /* id uuid -> job, or no columns when there is none; together with others */
 	DB_CANCEL, /* id uuid -> job */
 	DB_HEALTH, /* -> ready, health */
 	DB_STATEMENTS
@@ -30,7 +32,7 @@ enum db_statement {
 
 enum db_outcome {
 	DB_OK, /* committed; columns are set */
-	DB_FAILED, /* the server refused: the error fields are set; nothing was done */
+	DB_FAILED, /* refused: the error fields are set; nothing was done */
 	DB_UNAVAILABLE, /* no connection, or no free one in time: nothing was sent; message says why */
 	DB_UNKNOWN /* sent, but no answer came: it may have been done; message says why */
 };
@@ -44,16 +46,29 @@ struct db_answer {
 	const char *detail;
 	const char *hint;
 	const char *field; /* PG_DIAG_COLUMN_NAME */
+	const void *result; /* for db_answer_item() */
+};
+
+/* What a batch's item n (from 0) came to; the batch's own answer must be DB_OK. */
+void db_answer_item(const struct db_answer *batch, size_t n, struct db_answer *item);
+
+struct db_text {
+	const char *bytes; /* UTF-8 without NUL inside; NUL-terminated, except for the items of a batch */
+	size_t len;
 };
 
 /* Owned by the caller, usually as part of its own struct; in use from db_call_send() to done(). */
 struct db_call {
 	enum db_statement statement;
-	const char *param; /* $1 as text, NUL-terminated; must live until done(); NULL when it takes none */
+	struct db_text param; /* must live until done(); unused when the statement takes none */
+	const struct db_text *items; /* of a batch, in place of param */
+	size_t n_items;
+	const char *key; /* of DB_SUBMIT_KEYED: what it is sorted by */
 	void (*done)(struct db_call *call, const struct db_answer *answer); /* exactly once; may free the call */
 
 	/* For db.c */
 	int64_t queued_us, deadline_us;
+	bool alone; /* its group failed: once more, without neighbours */
 	TAILQ_ENTRY(db_call) link;
 };
 

@@ -5,6 +5,7 @@
  * commit, so that a connection lost between the two leaves the outcome unknown.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
@@ -51,7 +52,7 @@ static void
 give_up(struct db_conn *conn, const char *reason, const char *message)
 {
 	bool was_up = db_conn_is_up(conn);
-	struct db_call *call = conn->call;
+	struct db_calls calls = TAILQ_HEAD_INITIALIZER(calls);
 	struct db_resolver *resolver = conn->resolver;
 	PGresult *result = conn->result;
 	PGconn *pg = conn->pg;
@@ -63,7 +64,7 @@ give_up(struct db_conn *conn, const char *reason, const char *message)
 		event_free(conn->io);
 	conn->io = NULL;
 	conn->resolver = NULL;
-	conn->call = NULL;
+	TAILQ_CONCAT(&calls, &conn->calls, link);
 	conn->result = NULL;
 	conn->pg = NULL;
 	memset(conn->prepared, 0, sizeof(conn->prepared));
@@ -71,10 +72,9 @@ give_up(struct db_conn *conn, const char *reason, const char *message)
 
 	db_conn_failed(conn, reason, was_up);
 	/* An error with a SQLSTATE is the server's word that the statement did nothing. */
-	if (call && result && PQresultStatus(result) != PGRES_TUPLES_OK && PQresultErrorField(result, PG_DIAG_SQLSTATE))
+	if (result && PQresultStatus(result) != PGRES_TUPLES_OK && PQresultErrorField(result, PG_DIAG_SQLSTATE))
 		db_answer_from_result(result, &answer);
-	if (call)
-		db_call_finish(call, &answer);
+	db_calls_finish(&calls, &answer);
 	/* Last, since reason may point into any of them. */
 	PQclear(result);
 	PQfinish(pg);
@@ -196,17 +196,17 @@ db_conn_retry_after(struct db_conn *conn, int64_t delay_us)
 static void
 execute(struct db_conn *conn)
 {
-	enum db_statement statement = conn->call->statement;
-	const char *name = db_statement_name(statement);
+	const struct db_params *params = &conn->params;
+	const char *name = db_statement_name(conn->statement);
 	int sent;
 
-	if (conn->prepared[statement]) {
+	if (conn->prepared[conn->statement]) {
 		conn->state = CONN_BUSY;
 		sent = PQsendQueryPrepared(
-		        conn->pg, name, db_statement_params(statement), &conn->call->param, NULL, NULL, 0);
+		        conn->pg, name, params->n, params->values, params->lengths, params->formats, 0);
 	} else {
 		conn->state = CONN_PREPARING;
-		sent = PQsendPrepare(conn->pg, name, db_statement_sql(statement), 0, NULL);
+		sent = PQsendPrepare(conn->pg, name, db_statement_sql(conn->statement), 0, NULL);
 	}
 	if (!sent) {
 		/* Refused by libpq itself: the server has not seen it. */
@@ -218,13 +218,56 @@ execute(struct db_conn *conn)
 }
 
 void
-db_conn_execute(struct db_conn *conn, struct db_call *call)
+db_conn_execute(struct db_conn *conn)
 {
-	int64_t left = call->deadline_us - clock_boottime_us();
+	int64_t left = conn->deadline_us - clock_boottime_us();
+	const char *lock_timeout = conn->n_calls > 1 ? conn->db->group_lock_timeout : "0";
 
-	conn->call = call;
+	if (db_statement_bind(conn->statement, &conn->calls, lock_timeout, &conn->params) < 0) {
+		conn->state = CONN_PREPARING;
+		fail(conn, "out of memory");
+		return;
+	}
 	timer_set(conn, left > 1000 ? left : 1000);
 	execute(conn);
+}
+
+/*
+ * Each call its part of the result.  One that a lock has kept waiting had only a group's patience: it gets its own.
+ */
+static void
+deliver(struct db *db, struct db_calls *calls, bool group, const PGresult *result)
+{
+	struct db_calls again = TAILQ_HEAD_INITIALIZER(again);
+	struct db_call *call;
+	int n = 0, row = 0;
+
+	while ((call = TAILQ_FIRST(calls)) != NULL) {
+		struct db_answer answer;
+
+		TAILQ_REMOVE(calls, call, link);
+		db_answer_of_call(result, call, n++, &row, &answer);
+		if (group && strcmp(answer.sqlstate, "55P03") == 0)
+			TAILQ_INSERT_TAIL(&again, call, link);
+		else
+			call->done(call, &answer);
+	}
+	db_calls_separate(db, &again);
+}
+
+static void
+setup_done(struct db_conn *conn, PGresult *result, bool good)
+{
+	if (!good) {
+		conn->result = result;
+		fail(conn, result ? PQresultErrorMessage(result) : "no answer to the session's settings");
+		return;
+	}
+	PQclear(result);
+	event_del(conn->timer);
+	conn->state = CONN_IDLE;
+	backoff_reset(&conn->backoff);
+	db_conn_ready(conn);
 }
 
 /* The server is ready for the next statement: what the last one brought is final. */
@@ -233,50 +276,45 @@ complete(struct db_conn *conn)
 {
 	PGresult *result = conn->result;
 	bool good = result && (PQresultStatus(result) == PGRES_TUPLES_OK || PQresultStatus(result) == PGRES_COMMAND_OK);
-	struct db_call *call = conn->call;
-	struct db_answer answer;
+	bool executed = conn->state == CONN_BUSY;
+	struct db_calls calls = TAILQ_HEAD_INITIALIZER(calls);
+	struct db_answer failure = {.outcome = DB_UNKNOWN, .message = "the database gave no result"};
+	bool group = conn->n_calls > 1;
 
 	conn->result = NULL;
 	if (conn->state == CONN_SETUP) {
-		if (!good) {
-			conn->result = result;
-			fail(conn, result ? PQresultErrorMessage(result) : "no answer to the session's settings");
-			return;
-		}
-		PQclear(result);
-		event_del(conn->timer);
-		conn->state = CONN_IDLE;
-		backoff_reset(&conn->backoff);
-		db_conn_ready(conn);
+		setup_done(conn, result, good);
 		return;
 	}
 	if (conn->state == CONN_PREPARING && good) {
 		PQclear(result);
-		conn->prepared[call->statement] = true;
+		conn->prepared[conn->statement] = true;
 		execute(conn);
 		return;
 	}
-
-	if (result) {
-		db_answer_from_result(result, &answer);
-	} else {
-		memset(&answer, 0, sizeof(answer));
-		answer.outcome = DB_UNKNOWN;
-		answer.message = "the database gave no result";
-	}
 	event_del(conn->timer);
-	conn->call = NULL;
-	db_call_finish(call, &answer); /* still busy: calls that it sends wait in the queue */
+	TAILQ_CONCAT(&calls, &conn->calls, link);
+	if (result && !good)
+		db_answer_from_result(result, &failure);
 
 	/* A standby that was a primary cannot serve; another connection may lead to the new primary. */
-	if (strcmp(answer.sqlstate, "25006") == 0) {
+	if (strcmp(failure.sqlstate, "25006") == 0) {
+		db_calls_finish(&calls, &failure);
 		conn->result = result;
 		fail(conn, PQresultErrorMessage(result));
 		return;
 	}
-	PQclear(result);
+	if (executed && group && failure.outcome == DB_FAILED && !db_error_is_shared(&failure))
+		db_calls_separate(conn->db, &calls);
+
+	/* First the server gets what has gathered, then the answers are written. */
 	conn->state = CONN_IDLE;
 	db_conn_ready(conn);
+	if (good)
+		deliver(conn->db, &calls, group, result);
+	else
+		db_calls_finish(&calls, &failure);
+	PQclear(result);
 }
 
 /* Keeps the first error, or else the last result. */
@@ -359,6 +397,7 @@ db_conn_init(struct db_conn *conn, struct db *db, int number)
 	conn->db = db;
 	conn->number = number;
 	conn->state = CONN_DOWN;
+	TAILQ_INIT(&conn->calls);
 	conn->backoff.base_us = BACKOFF_BASE_US;
 	conn->backoff.max_us = BACKOFF_MAX_US;
 	conn->timer = event_new(db->base, -1, 0, on_timer, conn);
@@ -371,4 +410,5 @@ db_conn_close(struct db_conn *conn)
 	if (conn->state != CONN_DOWN)
 		fail(conn, "the API is stopping");
 	event_free(conn->timer);
+	free(conn->params.buf);
 }

@@ -44,7 +44,6 @@ void
 health_ready(struct exchange *x)
 {
 	x->call.statement = DB_HEALTH;
-	x->call.param = NULL;
 	x->call.done = on_health;
 	db_call_send(x->api->db, &x->call);
 }

@@ -19,7 +19,7 @@ on_submitted(struct db_call *call, const struct db_answer *answer)
 		answer_db_problem(x, answer);
 		return;
 	}
-	if (strcmp(created, "true") != 0) {
+	if (created[0] != 't') {
 		answer_json(x, 200, job, NULL);
 		return;
 	}
@@ -39,33 +39,57 @@ is_json_type(const char *type)
 	return *type == '\0' || *type == ';' || *type == ' ' || *type == '\t';
 }
 
+int
+request_json(struct exchange *x, const char **body, size_t *len)
+{
+	const char *type = http_request_header(x->request, "Content-Type");
+	struct problem problem;
+
+	*body = http_request_body(x->request, len);
+	if (type && !is_json_type(type))
+		problem_set(&problem, 415, "unsupported-media-type", NULL,
+		        "Content-Type is \"%.100s\"; allowed: application/json", type);
+	else if (!*body)
+		problem_set(&problem, 503, "unavailable", NULL, "out of memory");
+	else if (*len > x->api->max_body)
+		problem_set(&problem, 413, "too-large", NULL, "the body has %zu bytes; allowed: up to %zu", *len,
+		        x->api->max_body);
+	else
+		return 0;
+	answer_problem(x, &problem, NULL);
+	return -1;
+}
+
 void
 jobs_post(struct exchange *x)
 {
-	const char *type = http_request_header(x->request, "Content-Type");
 	struct problem problem;
 	const char *body;
 	size_t len;
 
-	if (type && !is_json_type(type)) {
-		problem_set(&problem, 415, "unsupported-media-type", NULL,
-		        "Content-Type is \"%.100s\"; allowed: application/json", type);
+	if (request_json(x, &body, &len) < 0)
+		return;
+	if (jobspec_check(body, len, &x->key, &problem) < 0) {
 		answer_problem(x, &problem, NULL);
 		return;
 	}
-	body = http_request_body(x->request, &len);
-	if (!body)
-		problem_set(&problem, 503, "unavailable", NULL, "out of memory");
-	else if (len > x->api->max_body)
-		problem_set(&problem, 413, "too-large", NULL, "the body has %zu bytes; allowed: up to %zu", len,
-		        x->api->max_body);
-	else if (jobspec_check(body, len, &problem) == 0) {
-		x->call.statement = DB_SUBMIT;
-		x->call.param = body;
-		x->call.done = on_submitted;
-		db_call_send(x->api->db, &x->call);
-		return;
-	}
+	x->call.statement = x->key ? DB_SUBMIT_KEYED : DB_SUBMIT;
+	x->call.key = x->key;
+	x->call.param.bytes = body;
+	x->call.param.len = len;
+	x->call.done = on_submitted;
+	db_call_send(x->api->db, &x->call);
+}
+
+static void
+answer_unknown_job(struct exchange *x)
+{
+	struct problem problem;
+
+	problem_set(&problem, 404, "unknown-job", NULL, "job %s does not exist", x->id);
+	memcpy(problem.sqlstate, "JS002", sizeof("JS002"));
+	snprintf(problem.hint, sizeof(problem.hint),
+	        "It may never have existed, belong to another role, or be older than the retention.");
 	answer_problem(x, &problem, NULL);
 }
 
@@ -74,17 +98,20 @@ on_job(struct db_call *call, const struct db_answer *answer)
 {
 	struct exchange *x = (struct exchange *) call;
 
-	if (answer->outcome == DB_OK && answer->columns[0])
+	if (answer->outcome != DB_OK)
+		answer_db_problem(x, answer);
+	else if (answer->columns[0])
 		answer_json(x, 200, answer->columns[0], NULL);
 	else
-		answer_db_problem(x, answer);
+		answer_unknown_job(x);
 }
 
 static void
 call_by_id(struct exchange *x, enum db_statement statement)
 {
 	x->call.statement = statement;
-	x->call.param = x->id;
+	x->call.param.bytes = x->id;
+	x->call.param.len = strlen(x->id);
 	x->call.done = on_job;
 	db_call_send(x->api->db, &x->call);
 }

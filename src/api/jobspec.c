@@ -1,14 +1,16 @@
 /*
- * jobspec.c: check the shape of a job given as JSON.
+ * jobspec.c: check the shape of jobs given as JSON.
+ *
+ * jansson reads and judges each job; the text that has passed goes to the database as it came.
  */
 #include "jobspec.h"
 
 #include <ctype.h>
-#include <jansson.h>
-#include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "jobspec_internal.h"
 
 /* Kinds of JSON values, as bits. */
 enum {
@@ -80,14 +82,8 @@ static const struct field {
 static const char all_fields[] =
         "name, payload, frequency, next_run_time, cron, time_zone, max_retries, queue, priority, timeout, unique_key";
 
-/* A body, and whether its integers were read as reals because one of them has more than 64 bits. */
-struct document {
-	json_t *root;
-	bool only_reals;
-};
-
 static bool
-is_integer32(const struct document *doc, const json_t *value)
+is_integer32(const struct json_document *doc, const json_t *value)
 {
 	double number = json_number_value(value);
 
@@ -97,7 +93,7 @@ is_integer32(const struct document *doc, const json_t *value)
 }
 
 static bool
-is_kind(const struct document *doc, const json_t *value, unsigned kinds)
+is_kind(const struct json_document *doc, const json_t *value, unsigned kinds)
 {
 	return ((kinds & KIND_STRING) && json_is_string(value)) ||
 	        ((kinds & KIND_INTEGER) && is_integer32(doc, value)) ||
@@ -115,85 +111,18 @@ find_field(const char *name)
 	return NULL;
 }
 
-/* The value as the client wrote it, short. */
-static void
-show(const json_t *value, char *out, size_t size)
-{
-	char text[96];
-	size_t n = json_dumpb(value, text, sizeof(text) - 1, JSON_ENCODE_ANY | JSON_COMPACT);
-
-	if (n == (size_t) -1 || n == 0) {
-		snprintf(out, size, "(not shown)");
-	} else if (n < sizeof(text)) {
-		text[n] = '\0';
-		snprintf(out, size, "%s", text);
-	} else {
-		snprintf(out, size, "%s of %zu bytes",
-		        json_is_string(value)           ? "a string"
-		                : json_is_array(value)  ? "an array"
-		                : json_is_object(value) ? "an object"
-		                                        : "a number",
-		        n);
-	}
-}
-
 static int
 bad_field(struct problem *problem, const struct field *field, const json_t *value)
 {
 	char shown[128];
 
-	show(value, shown, sizeof(shown));
+	json_text_show(value, shown, sizeof(shown));
 	return problem_set(problem, 422, "invalid-field", field->name, "%s is %s; allowed: %s", field->name, shown,
 	        field->allowed);
 }
 
 static int
-read_json(const char *body, size_t len, struct document *doc, struct problem *problem)
-{
-	size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY;
-	json_error_t error;
-
-	if (strspn(body, " \t\r\n") == len)
-		return problem_set(problem, 400, "not-json", NULL, "the body is empty; allowed: a JSON object");
-	doc->only_reals = false;
-	doc->root = json_loadb(body, len, flags, &error);
-	/* Integers beyond 64 bits are JSON and fit into jsonb, but not into jansson's integers. */
-	if (!doc->root && json_error_code(&error) == json_error_numeric_overflow) {
-		doc->only_reals = true;
-		doc->root = json_loadb(body, len, flags | JSON_DECODE_INT_AS_REAL, &error);
-	}
-	if (doc->root)
-		return 0;
-
-	switch (json_error_code(&error)) {
-	case json_error_null_character:
-	case json_error_null_byte_in_key:
-		return problem_set(problem, 422, "nul-character", NULL,
-		        "line %d, column %d: \\u0000 cannot be stored in a JSON value "
-		        "of the database; allowed: any other character",
-		        error.line, error.column);
-	case json_error_duplicate_key:
-		return problem_set(problem, 400, "not-json", NULL,
-		        "line %d, column %d: %s; allowed: each key once in an object", error.line, error.column,
-		        error.text);
-	case json_error_stack_overflow:
-		return problem_set(problem, 400, "not-json", NULL,
-		        "the JSON is nested too deeply; allowed: up to %d levels", JSON_PARSER_MAX_DEPTH);
-	case json_error_numeric_overflow:
-		return problem_set(problem, 422, "number-too-large", NULL,
-		        "line %d, column %d: a number is too large; allowed: up to "
-		        "1.79e308 in absolute value",
-		        error.line, error.column);
-	case json_error_out_of_memory:
-		return problem_set(problem, 503, "unavailable", NULL, "out of memory");
-	default:
-		return problem_set(problem, 400, "not-json", NULL, "the body is not JSON: line %d, column %d: %s",
-		        error.line, error.column, error.text);
-	}
-}
-
-static int
-check_known(const struct document *doc, struct problem *problem)
+check_known(const struct json_document *doc, struct problem *problem)
 {
 	const char *name;
 	json_t *value;
@@ -254,23 +183,49 @@ check_complete(const json_t *root, struct problem *problem)
 }
 
 int
-jobspec_check(const char *body, size_t len, struct problem *problem)
+jobspec_check_job(const struct json_document *doc, const char *what, struct problem *problem)
 {
-	struct document doc = {0};
-	int rc;
-
-	if (read_json(body, len, &doc, problem) < 0)
-		return -1;
-	if (!json_is_object(doc.root)) {
+	if (!json_is_object(doc->root)) {
 		char shown[128];
 
-		show(doc.root, shown, sizeof(shown));
-		rc = problem_set(problem, 422, "not-an-object", NULL, "the body is %s; allowed: a JSON object", shown);
-	} else {
-		rc = check_known(&doc, problem);
-		if (rc == 0)
-			rc = check_complete(doc.root, problem);
+		json_text_show(doc->root, shown, sizeof(shown));
+		return problem_set(
+		        problem, 422, "not-an-object", NULL, "%s is %s; allowed: a JSON object", what, shown);
 	}
+	if (check_known(doc, problem) < 0)
+		return -1;
+	return check_complete(doc->root, problem);
+}
+
+int
+jobspec_copy_key(const json_t *job, char **key, struct problem *problem)
+{
+	const char *text = json_string_value(json_object_get(job, "unique_key"));
+
+	*key = NULL;
+	if (!text)
+		return 0;
+	*key = strdup(text);
+	return *key ? 0 : problem_set(problem, 503, "unavailable", NULL, "out of memory");
+}
+
+int
+jobspec_check(const char *body, size_t len, char **key, struct problem *problem)
+{
+	struct json_place place = {body, len, 0};
+	struct json_document doc;
+	int rc;
+
+	*key = NULL;
+	if (json_text_peek(&place) == '\0' && place.offset == len)
+		return problem_set(problem, 400, "not-json", NULL, "the body is empty; allowed: a JSON object");
+	if (json_text_read(&place, &doc, problem) < 0)
+		return -1;
+	rc = json_text_end(&place, problem);
+	if (rc == 0)
+		rc = jobspec_check_job(&doc, "the body", problem);
+	if (rc == 0)
+		rc = jobspec_copy_key(doc.root, key, problem);
 	json_decref(doc.root);
 	return rc;
 }

@@ -1,6 +1,7 @@
 /*
  * routes.c: which path and method is whose.
  */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,7 @@ list_routes(struct exchange *x)
 
 static const struct route routes[] = {{"/", HTTP_METHOD_GET, list_routes, "this list"},
         {"/jobs", HTTP_METHOD_POST, jobs_post, "submit a job"},
+        {"/jobs/batch", HTTP_METHOD_POST, batch_post, "submit many jobs"},
         {"/jobs/{id}", HTTP_METHOD_GET, jobs_get, "a job with its status and last execution"},
         {"/jobs/{id}", HTTP_METHOD_DELETE, jobs_delete, "cancel a job"},
         {"/healthz", HTTP_METHOD_GET, health_live, "200 while this process serves"},
@@ -50,7 +52,8 @@ path_matches(const char *pattern, const char *path, char *id)
 	fixed = (size_t) (brace - pattern);
 	if (strncmp(pattern, path, fixed) != 0 || uuid_from_text(path + fixed, strlen(path + fixed), NULL) < 0)
 		return false;
-	memcpy(id, path + fixed, UUID_TEXT_SIZE);
+	for (size_t i = 0; i < UUID_TEXT_SIZE; i++)
+		id[i] = (char) tolower((unsigned char) path[fixed + i]);
 	return true;
 }
 

@@ -258,6 +258,39 @@ subtest 'bad jobs' => sub {
 	is($stack->sql('SELECT count(*) FROM jobsched.jobs'), $before, 'none of them became a job');
 };
 
+# ---- many at once ----
+
+subtest 'a batch' => sub {
+	my $before = $stack->sql('SELECT count(*) FROM jobsched.jobs');
+	my @jobs = ({ %once, payload => { a => "\x{fc}" } }, { %once, priority => 10 }, { %once, nmae => 1 }, 'text', {%cron}, { %once, unique_key => 'b2' }, { %once, unique_key => 'b1' },
+		{ %once, unique_key => 'b2' }, { %once, next_run_time => '2100-02-30T00:00:00Z' });
+	my ($status, $headers, $body) = ask($api, 'POST', '/jobs/batch', { jobs => \@jobs });
+	is($status, 200, 'is answered');
+	is_deeply([@$body{qw(created existing failed)}], [4, 1, 4], 'and counted') or diag(explain($body));
+	my @items = @{ $body->{jobs} };
+	is_deeply([map { $_->{problem} ? $_->{problem}{field} // $_->{problem}{type} : $_->{created} ? 'created' : 'there' } @items],
+		['created', 'priority', 'nmae', 'urn:jobsched:problem:not-an-object', 'created', 'created', 'created', 'there', 'next_run_time'], 'each item by itself, in order') or diag(explain($body));
+	is_deeply([map { $_->{problem}{status} } grep { $_->{problem} } @items], [(422) x 4], 'with its status');
+	is($items[7]{id}, $items[5]{id}, 'the same key gives the same job');
+	is((ask($api, 'GET', "/jobs/$items[0]{id}"))[2]{payload}{a}, "\x{fc}", 'the first is the first');
+	is((ask($api, 'GET', "/jobs/$items[6]{id}"))[2]{unique_key}, 'b1', 'a keyed one is itself');
+	is($stack->sql('SELECT count(*) FROM jobsched.jobs'), $before + 4, 'no more and no less is stored');
+
+	($status, $headers, $body) = ask($api, 'POST', '/jobs/batch', { jobs => [ {}, 1 ] });
+	is_deeply([$status, @$body{qw(created existing failed)}], [200, 0, 0, 2], 'nothing but bad ones');
+	($status, $headers, $body) = ask($api, 'POST', '/jobs/batch', { jobs => [ map { +{ %once, payload => $_ % 7 ? { n => $_ } : $_ } } 1 .. 1000 ] });
+	is_deeply([$status, @$body{qw(created existing failed)}], [200, 858, 0, 142], '1,000 items');
+	for (['more than 1000', { jobs => [ (1) x 1001 ] }, 422, qr/more than 1000 items/], ['no array', { jobs => {} }, 422, qr/jobs is \{\}/], ['an array', [], 422, qr/object with "jobs"/],
+		['nothing', '', 400, qr/empty/], ['no JSON inside', '{"jobs":[{"name":}]}', 400, qr/not JSON: line 1/], ['half of it', '{"jobs":[' . $json->encode({%once}), 400, qr/expected/])
+	{
+		my ($what, $sent, $expected, $pattern) = @$_;
+		($status, $headers, $body) = ask($api, 'POST', '/jobs/batch', $sent);
+		ok($status == $expected && $body->{detail} =~ $pattern, "$what: $expected") or diag($status, explain($body));
+	}
+	is((ask($api, 'POST', '/jobs/batch', '{}', { 'Content-Type' => 'text/plain' }))[0], 415, 'of another media type');
+	is_deeply([(ask($api, 'GET', '/jobs/batch'))[0, 1]]->[1]{allow}, 'POST, OPTIONS', 'GET is not for it');
+};
+
 subtest 'paths and methods' => sub {
 	for my $path ('/nothing', '/jobs/', "/jobs/$no_id/x", '/jobs//', '/Jobs')
 	{
@@ -387,8 +420,8 @@ subtest 'a database without the extension' => sub {
 # ---- errors of the database ----
 
 subtest 'what the database says becomes a status, and no more' => sub {
-	my $replace = sub { $stack->sql("CREATE OR REPLACE FUNCTION jobsched.rest_get(id uuid) RETURNS jsonb LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS \$\$ BEGIN $_[0] END \$\$") };
-	my $original = $stack->sql("SELECT pg_get_functiondef('jobsched.rest_get(uuid)'::regprocedure)");
+	my $replace = sub { $stack->sql("CREATE OR REPLACE FUNCTION jobsched.rest_get_many(ids uuid[]) RETURNS TABLE (id uuid, job text) LANGUAGE plpgsql STABLE ROWS 64 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS \$\$ BEGIN $_[0] END \$\$") };
+	my $original = $stack->sql("SELECT pg_get_functiondef('jobsched.rest_get_many(uuid[])'::regprocedure)");
 	for (['JS003', 409, 'conflict'], ['42501', 403, 'forbidden'], ['53300', 503, 'unavailable'], ['40P01', 503, 'unavailable'], ['XX000', 500, 'internal'])
 	{
 		my ($sqlstate, $expected, $type) = @$_;
@@ -399,7 +432,7 @@ subtest 'what the database says becomes a status, and no more' => sub {
 		unlike($json->encode($problem), qr/words of the server/, 'what was not foreseen is not shown') if $status == 500;
 	}
 	like($stack->log_text($api->{name}), qr/ERROR .*database error .*sqlstate=XX000 message="words of the server"/, 'but logged');
-	$replace->("PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(5); RETURN '{}';");
+	$replace->("PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(5);");
 	my ($status, $headers, $problem) = ask($api, 'GET', "/jobs/$no_id");
 	is_deeply([$status, $problem->{sqlstate}], [503, '57P01'], 'a session that is ended under a request: 503');
 	$stack->sql($original);

@@ -1,5 +1,5 @@
 /* The body of POST /jobs: what is taken, what is refused, with which words. */
-/* sources: src/api/jobspec.c src/api/problem.c src/common/error.c */
+/* sources: src/api/jobspec.c src/api/json_text.c src/api/problem.c src/common/error.c */
 /* libs: -ljansson */
 #include <stdlib.h>
 
@@ -11,14 +11,19 @@ static struct problem p;
 static void
 takes(const char *body)
 {
-	if (!is_int(jobspec_check(body, strlen(body), &p), 0, "takes %s", body))
+	char *key;
+
+	if (!is_int(jobspec_check(body, strlen(body), &key, &p), 0, "takes %s", body))
 		diag("%s", p.detail);
+	free(key);
 }
 
 static void
 refuses(const char *body, int status, const char *field, const char *part)
 {
-	is_int(jobspec_check(body, strlen(body), &p), -1, "refuses %s", body);
+	char *key;
+
+	is_int(jobspec_check(body, strlen(body), &key, &p), -1, "refuses %s", body);
 	is_int(p.status, status, "with %d", status);
 	is_str(p.field, field, "naming the field");
 	if (!ok(strstr(p.detail, part) != NULL, "saying %s", part))
@@ -28,7 +33,9 @@ refuses(const char *body, int status, const char *field, const char *part)
 static void
 refuses_bytes(const char *body, size_t len, int status, const char *what)
 {
-	ok(jobspec_check(body, len, &p) == -1 && p.status == status, "refuses %s with %d", what, status);
+	char *key;
+
+	ok(jobspec_check(body, len, &key, &p) == -1 && p.status == status, "refuses %s with %d", what, status);
 }
 
 #define ONCE "{\"name\":\"a\",\"frequency\":\"once\",\"next_run_time\":1"
@@ -36,7 +43,7 @@ refuses_bytes(const char *body, size_t len, int status, const char *what)
 int
 main(void)
 {
-	char deep[8192], *json;
+	char deep[8192], *json, *key;
 	size_t n;
 
 	takes(ONCE "}");
@@ -48,6 +55,12 @@ main(void)
 	takes(ONCE ",\"max_retries\":-5,\"priority\":99,\"timeout\":0.5,\"queue\":\"\",\"unique_key\":\"k\"}");
 	takes(ONCE ",\"cron\":null,\"queue\":null,\"max_retries\":null,\"timeout\":null}");
 	takes(ONCE ",\"payload\":{\"n\":123456789012345678901234567890},\"max_retries\":2}");
+
+	jobspec_check(ONCE ",\"unique_key\":\"k\\u00fc\"}", sizeof(ONCE ",\"unique_key\":\"k\\u00fc\"}") - 1, &key, &p);
+	is_str(key, "k\xC3\xBC", "gives the unique_key");
+	free(key);
+	jobspec_check(ONCE ",\"unique_key\":null}", sizeof(ONCE ",\"unique_key\":null}") - 1, &key, &p);
+	ok(!key, "or none");
 
 	refuses("", 400, "", "the body is empty");
 	refuses("  \n", 400, "", "the body is empty");
