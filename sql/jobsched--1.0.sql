@@ -1357,6 +1357,7 @@ A cron job plans no further runs. Raises JS002 for an unknown id or another owne
 
 /* ------------------------------------------------------------------ views */
 
+/* rest_get_many() derives the status in the same way; the test rest.sql compares the two. */
 CREATE VIEW jobsched.job_status WITH (security_barrier) AS
 SELECT j.id, j.name,
 	CASE
@@ -1934,7 +1935,8 @@ BEGIN
 		SELECT f.id, d.status FROM jobsched.dispatches d CROSS JOIN LATERAL unnest(d.job_ids) AS f(id) JOIN unnest(ids) AS i(id) ON i.id = f.id)
 	SELECT j.id, json_build_object('id', j.id, 'name', j.name, 'payload', j.payload, 'frequency', j.frequency,
 		'status', CASE
-			WHEN j.frequency = 'cron' THEN CASE j.state WHEN 'active' THEN 'scheduled' ELSE j.state END
+			WHEN j.frequency = 'cron' THEN CASE WHEN j.state <> 'active' THEN j.state
+				WHEN t.cron OR EXISTS (SELECT FROM jobsched.timers c WHERE c.job_id = j.id AND c.cron) THEN 'scheduled' ELSE 'ended' END
 			WHEN t.attempt IS NOT NULL THEN
 				CASE WHEN j.state = 'cancelled' THEN 'cancelling' WHEN j.state = 'paused' THEN 'paused' WHEN t.attempt > 1 THEN 'retrying' ELSE 'scheduled' END
 			WHEN e.final AND (j.rerun_at IS NULL OR e.finished_at >= j.rerun_at) THEN e.status
@@ -1951,7 +1953,7 @@ BEGIN
 	CROSS JOIN LATERAL (SELECT x.* FROM jobsched.jobs x WHERE x.id = u.id AND x.slot IN (jobsched.slot_of(u.id), 16)) j
 	JOIN jobsched.queues q ON q.id = j.queue
 	LEFT JOIN jobsched.schedules s ON s.job_id = j.id
-	LEFT JOIN LATERAL (SELECT x.attempt, CASE WHEN x.due_at < 'infinity' THEN x.due_at END AS next_at
+	LEFT JOIN LATERAL (SELECT x.attempt, x.cron, CASE WHEN x.due_at < 'infinity' THEN x.due_at END AS next_at
 		FROM jobsched.timers x WHERE x.job_id = u.id ORDER BY x.due_at LIMIT 1) t ON true
 	LEFT JOIN LATERAL (SELECT x.* FROM jobsched.job_executions x WHERE x.job_id = u.id
 			AND (x.slot = 16 OR x.slot BETWEEN jobsched.slot_of(u.id) AND open_slot
