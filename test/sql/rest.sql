@@ -18,6 +18,8 @@ SELECT pg_temp.place('own', 1, 1), pg_temp.place('open', 1, 3), pg_temp.place('b
 	pg_temp.place('cron before', 3, 1, 'succeeded', 'cron'), pg_temp.place('cron after', 3, 9, 'succeeded', 'cron'), pg_temp.place('in flight', 3, NULL),
 	pg_temp.place('handed out', 3, NULL), pg_temp.place('told to stop', 3, NULL), pg_temp.place('waiting', 3, NULL);
 UPDATE jobsched.jobs SET slot = 16 WHERE name = 'kept';
+DO $$ BEGIN PERFORM jobsched.submit('tried', run_at => '2099-01-01'); END $$;
+UPDATE jobsched.timers t SET attempt = 2 FROM jobsched.jobs j WHERE j.id = t.job_id AND j.name = 'tried';
 SELECT j.name, m.job::jsonb -> 'last_execution' ->> 'status' AS last
 FROM jobsched.jobs j LEFT JOIN LATERAL jobsched.rest_get_many(ARRAY[j.id]) m ON true
 WHERE j.payload = '{}' AND j.name IN ('own', 'open', 'between', 'around', 'around far', 'around open', 'kept', 'same', 'last', 'cron before', 'cron after', 'in flight') ORDER BY 1;
