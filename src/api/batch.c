@@ -183,7 +183,7 @@ choose(struct batch *batch)
 {
 	bool keyed = false;
 
-	batch->sent = malloc(batch->n * sizeof(*batch->sent));
+	batch->sent = calloc(batch->n, sizeof(*batch->sent));
 	batch->texts = malloc(batch->n * sizeof(*batch->texts));
 	if (!batch->sent || !batch->texts)
 		return -1;

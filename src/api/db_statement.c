@@ -167,8 +167,12 @@ bind_array(enum param_form form, const struct db_calls *calls, struct db_params 
 
 	TAILQ_FOREACH(call, calls, link)
 	{
-		n += call->items ? call->n_items : 1;
-		size += 4 + (form == PARAM_UUIDS ? UUID_BYTES : call->param.len);
+		if (!call->items) {
+			n++;
+			size += 4 + (form == PARAM_UUIDS ? UUID_BYTES : call->param.len);
+			continue;
+		}
+		n += call->n_items;
 		for (size_t i = 0; i < call->n_items; i++)
 			size += 4 + call->items[i].len;
 	}
