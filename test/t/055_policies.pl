@@ -237,9 +237,11 @@ subtest 'a killed scheduler' => sub {
 	on();
 	$stack->wait_for_sql('SELECT count(*) > 0 FROM jobsched.cron_ticks', 't', 15);
 	kill 'KILL', $_ for $stack->scheduler_pids;
-	$stack->wait_for_sql("SELECT count(*) = 3100 AND bool_and(outcome = 'fired') FROM jobsched.cron_ticks", 't', 60);
+	$stack->wait_for_sql("SELECT count(*) >= 3100 AND bool_and(outcome = 'fired') FROM jobsched.cron_ticks", 't', 90);
 	$stack->wait_for_sql('SELECT count(*) FROM jobsched.timers WHERE NOT cron', '0', 60);
-	is($stack->sql('SELECT count(*), count(DISTINCT (u.id, u.at)) FROM jobsched.dispatches d, unnest(d.job_ids, d.run_ats) u(id, at)'), '3100|3100', 'loses no run, and hands none out twice');
+	# A minute that has begun meanwhile is in both.
+	is($stack->sql('SELECT count(*) = count(DISTINCT (u.id, u.at)), count(*) = (SELECT count(*) FROM jobsched.cron_ticks) FROM jobsched.dispatches d, unnest(d.job_ids, d.run_ats) u(id, at)'),
+		't|t', 'loses no run, and hands none out twice');
 	is($stack->sql('SELECT count(*), count(DISTINCT job_id) FROM jobsched.timers WHERE cron'), '100|100', 'each job has one planned time');
 };
 

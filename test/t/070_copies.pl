@@ -71,9 +71,9 @@ sub in_cluster
 
 # ---- what is in a database, and whether anything moves ----
 
-# A line for every table and leaf of the schema, whether a dump knows it or not: name, rows, checksum of its contents.
+# A line for every table and leaf of the schema, whether a dump knows it or not (but sweeps, which is dumped empty): name, rows, checksum of its contents.
 my $CONTENTS = q{SELECT format('SELECT %L, count(*), md5(string_agg(t::text, E''\n'' ORDER BY t::text COLLATE "C")) FROM ONLY jobsched.%I t',
-	relname, relname) FROM pg_class WHERE relnamespace = 'jobsched'::regnamespace AND relkind = 'r' ORDER BY relname \gexec};
+	relname, relname) FROM pg_class WHERE relnamespace = 'jobsched'::regnamespace AND relkind = 'r' AND relname <> 'sweeps' ORDER BY relname \gexec};
 
 sub contents { my ($sql) = @_; return [ split /\n/, $sql->($CONTENTS) ] }
 sub without { my ($tables, $contents) = @_; return [ grep { !/^(?:$tables)\|/ } @$contents ] }
@@ -162,6 +162,7 @@ $stack->sql(<<~"END");
 	SELECT jobsched.claim(jobsched.register_worker('the original''s', '{jobs}', 4, '{"host": "gone"}'), gen_random_uuid(), ARRAY[d.id])
 	FROM jobsched.dispatches d JOIN jobsched.jobs j ON j.id = d.job_ids[1] WHERE j.payload->>'is' = 'claimed';
 	INSERT INTO jobsched.progress SELECT d.job_ids[1], d.run_ats[1], 1, 12.5, $odd FROM jobsched.dispatches d WHERE d.status = 'claimed';
+	INSERT INTO jobsched.expiries SELECT id, expires_at, expires_at, jobsched.segment_of(id) FROM jobsched.jobs WHERE expires_at IS NOT NULL ON CONFLICT DO NOTHING;
 	INSERT INTO jobsched.cron_ticks SELECT job_id, last_run_at, 'fired' FROM jobsched.schedules;
 	END
 my $original = in_database('jobsched');
@@ -247,7 +248,7 @@ is_deeply([ grep { !/\|0\|$/ } @{ contents($fresh) } ], [], 'neither CREATE EXTE
 program('pg_dump', @connection, '--data-only', '-f', "$dir/data/fresh.sql", 'fresh');
 my @sections = $stack->read_file('data/fresh.sql') =~ /^COPY jobsched\..*\n(.*)/mg;
 is_deeply([ grep { $_ ne '\.' } @sections ], [], 'and a dump has none');
-is(scalar @sections, scalar @$contents, 'although it has all tables');
+is(scalar @sections, 1 + @$contents, 'although it has all tables');
 
 for my $name (@restored)
 {

@@ -49,7 +49,8 @@ subtest 'the example plug-in' => sub {
 	like($out, qr{^word_count +Counts the words of payload\.text\. \[\Q$tasks\E/wordcount\.so\]$}m, 'names its task, and where it comes from');
 	like($out, qr/^echo .*\n(?:.*\n)*word_count /m, 'beside the built-in ones, sorted');
 	($code, $out, $err) = worker(['--run', 'word_count', '{"text": "to be or not to be"}'], JOBSCHED_TASK_PATH => $tasks);
-	is_deeply([ $code, $json->decode($out), $err ], [ 0, { words => { to => 2, be => 2, or => 1, not => 1 }, total => 6 }, '' ], '--run prints its result, and nothing else');
+	is_deeply([ $code, $json->decode($out) ], [ 0, { words => { to => 2, be => 2, or => 1, not => 1 }, total => 6 } ], '--run prints its result, and nothing else on standard output');
+	like($err, qr/progress name=word_count percent=100/, 'and its progress in the log');
 };
 
 subtest '--run' => sub {

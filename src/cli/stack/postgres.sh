@@ -44,7 +44,7 @@ pg_template() {
 		if [ ! -e "$STACK_TEMPLATE/password" ]; then
 			rm -rf "$STACK_TEMPLATE/postgres"
 			pg_initdb "$STACK_TEMPLATE/postgres"
-			secret postgres | write_private "$pg_user" "$STACK_TEMPLATE/password"
+			printf '%s' "$(secret postgres)" | write_private "$pg_user" "$STACK_TEMPLATE/password"
 		fi
 	) 7>"$STACK_TEMPLATE/lock"
 }
