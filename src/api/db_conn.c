@@ -217,11 +217,20 @@ execute(struct db_conn *conn)
 	advance(conn);
 }
 
+/* Calls that could go together, however few there were: what keeps one waiting must not hold up those that come after. */
+static bool
+is_group(const struct db_conn *conn)
+{
+	const struct db_call *first = TAILQ_FIRST(&conn->calls);
+
+	return first && !first->alone && db_statement_group(conn->statement) > 1;
+}
+
 void
 db_conn_execute(struct db_conn *conn)
 {
 	int64_t left = conn->deadline_us - clock_boottime_us();
-	const char *lock_timeout = conn->n_calls > 1 ? conn->db->group_lock_timeout : "0";
+	const char *lock_timeout = is_group(conn) ? conn->db->group_lock_timeout : "0";
 
 	if (db_statement_bind(conn->statement, &conn->calls, lock_timeout, &conn->params) < 0) {
 		conn->state = CONN_PREPARING;
@@ -279,7 +288,7 @@ complete(struct db_conn *conn)
 	bool executed = conn->state == CONN_BUSY;
 	struct db_calls calls = TAILQ_HEAD_INITIALIZER(calls);
 	struct db_answer failure = {.outcome = DB_UNKNOWN, .message = "the database gave no result"};
-	bool group = conn->n_calls > 1;
+	bool group = is_group(conn);
 
 	conn->result = NULL;
 	if (conn->state == CONN_SETUP) {
