@@ -193,18 +193,18 @@ subtest 'SIGTERM' => sub {
 
 subtest 'a worker whose threads are all busy' => sub {
 	my $busy = $stack->start_worker(MAX_CONCURRENCY => 2);
-	my $long = submit_many(2, 'sleep', { seconds => 8 });
+	my $long = submit_many(2, 'sleep', { seconds => 20 });
 	$stack->wait_for_sql("SELECT count(*) FROM jobsched.job_status WHERE id = ANY ($long) AND status = 'running'", '2');
 	my $short = submit_many(12, 'echo', {});
 	$stack->wait_for('the queue to have no consumer', sub { return queue('consumers') == 0 }, 6);
 	pass('stops consuming and gives back');
 	my $other = $stack->start_worker(MAX_CONCURRENCY => 2);
-	wait_all($short, 12, 5);
+	wait_all($short, 12, 15);
 	is(tally($long), '', 'so that another does the work, before the long tasks end');
 	$stack->stop_worker($other);
 	my $later = submit('echo', {});
-	wait_all($long, 2);
-	is((final($later, 5))[0], 'succeeded', 'and consumes again when a thread is free');
+	wait_all($long, 2, 60);
+	is((final($later, 10))[0], 'succeeded', 'and consumes again when a thread is free');
 	is($stack->sql("SELECT count(*) FROM jobsched.job_executions WHERE job_id = ANY ($short) AND status <> 'succeeded'"), '0', 'no attempt was lost');
 	is($stack->stop_worker($busy), 0, 'it stops');
 };
