@@ -1,5 +1,6 @@
 # The scheduler process: wakes up at commit, plans its sleep, comes back, and is in nobody's way.  No worker runs here, so
 # what it has promoted stays in dispatches.
+# test: 80 s
 use strict;
 use warnings;
 

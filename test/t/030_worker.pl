@@ -1,4 +1,5 @@
 # The worker: how runs end, what it does when the broker, the database or itself goes away, and how it stops.
+# test: 150 s
 use strict;
 use warnings;
 

@@ -1,6 +1,7 @@
 # The policies of cron jobs: what becomes of each nominal time.  The test holds the time in its hands by placing planned
 # times in the past while the scheduler is off.  No worker runs here: what has been promoted stays in dispatches, so the
 # test decides when a run ends.
+# test: 150 s
 use strict;
 use warnings;
 

@@ -1,4 +1,5 @@
 # What dies and comes back: broker, queue, worker, scheduler, Postgres, in the middle of a thousand jobs.
+# test: 80 s
 use strict;
 use warnings;
 

@@ -1,4 +1,5 @@
 # Artifacts: every kind of store by itself (files; S3 with Signature V4 and V2, against a real server), and through a worker.
+# test: 100 s
 use strict;
 use warnings;
 

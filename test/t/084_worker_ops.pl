@@ -1,4 +1,5 @@
 # The worker as a process among others: its name on the machine, its connections, signals and what it tells about itself.
+# test: 80 s
 use strict;
 use warnings;
 
