@@ -1120,6 +1120,31 @@ BEGIN
 END $$;
 
 /*
+ * Ends the runs of these jobs in a dispatch that is queued and that the caller has locked; returns how many.  A run of a job that is
+ * cancelled ends so, whatever `over` says.
+ */
+CREATE FUNCTION jobsched._end_queued(d jobsched.dispatches, ids uuid[], over text, at timestamptz) RETURNS int LANGUAGE plpgsql AS $$
+DECLARE
+	ended int := 0;
+BEGIN
+	FOR i IN 1 .. cardinality(d.job_ids) LOOP
+		CONTINUE WHEN d.job_ids[i] <> ALL (ids) OR (d.done >> (i - 1)) & 1 = 1;
+		d.done := d.done | (1::bigint << (i - 1));
+		ended := ended + 1;
+		INSERT INTO jobsched.job_executions (slot, job_id, run_at, attempt, status, final, queued_at, finished_at)
+		SELECT jobsched._open_slot(), d.job_ids[i], d.run_ats[i], d.attempts[i], CASE WHEN EXISTS (SELECT FROM jobsched.jobs j
+			WHERE j.id = d.job_ids[i] AND j.slot IN (jobsched.slot_of(d.job_ids[i]), 16) AND j.state = 'cancelled') THEN 'cancelled' ELSE over END, true, d.queued_at, at;
+	END LOOP;
+	IF d.done = jobsched._all_bits(cardinality(d.job_ids)) THEN
+		DELETE FROM jobsched.dispatches x WHERE x.id = d.id;
+		PERFORM jobsched._dequeued(d.queue, 1);
+	ELSIF ended > 0 THEN
+		UPDATE jobsched.dispatches x SET done = d.done WHERE x.id = d.id;
+	END IF;
+	RETURN ended;
+END $$;
+
+/*
  * expires_at: ends the runs of jobs whose time is over, and that no worker has, in segments lo..hi; of 1,000 jobs at most, and not those
  * with look_at before `since`.  It passes over what is locked and waits for nobody.  The row in expiries, which whoever changes
  * expires_at locks, stays until no run of the job is left: a retry may come yet.  next_look: of the earliest row.
@@ -1133,7 +1158,7 @@ DECLARE
 	at timestamptz := clock_timestamp();
 	ids uuid[];
 	held uuid[];
-	d record;
+	d jobsched.dispatches;
 BEGIN
 	runs := 0;
 	SELECT array_agg(e.job_id) INTO ids FROM (
@@ -1155,20 +1180,7 @@ BEGIN
 		FOR d IN
 			SELECT x.* FROM jobsched.dispatches x WHERE x.id = ANY (held) AND x.status = 'queued' ORDER BY x.id FOR UPDATE SKIP LOCKED
 		LOOP
-			FOR i IN 1 .. cardinality(d.job_ids) LOOP
-				CONTINUE WHEN d.job_ids[i] <> ALL (ids) OR (d.done >> (i - 1)) & 1 = 1;
-				d.done := d.done | (1::bigint << (i - 1));
-				runs := runs + 1;
-				INSERT INTO jobsched.job_executions (slot, job_id, run_at, attempt, status, final, queued_at, finished_at)
-				SELECT jobsched._open_slot(), d.job_ids[i], d.run_ats[i], d.attempts[i], CASE WHEN EXISTS (SELECT FROM jobsched.jobs j
-					WHERE j.id = d.job_ids[i] AND j.slot IN (jobsched.slot_of(d.job_ids[i]), 16) AND j.state = 'cancelled') THEN 'cancelled' ELSE 'expired' END, true, d.queued_at, at;
-			END LOOP;
-			IF d.done = jobsched._all_bits(cardinality(d.job_ids)) THEN
-				DELETE FROM jobsched.dispatches x WHERE x.id = d.id;
-				PERFORM jobsched._dequeued(d.queue, 1);
-			ELSE
-				UPDATE jobsched.dispatches x SET done = d.done WHERE x.id = d.id;
-			END IF;
+			runs := runs + jobsched._end_queued(d, ids, 'expired', at);
 		END LOOP;
 
 		/* In one snapshot, where a run is in one place: what promote moves at this moment is seen. */
@@ -1301,8 +1313,7 @@ DECLARE
 	going_on boolean;
 	workers uuid[];
 	over text;
-	d record;
-	i int;
+	d jobsched.dispatches;
 BEGIN
 	/* Locks in the order jobs, schedules, timers, dispatches: promote skips what is locked, claim and finish lock only dispatches. */
 	SELECT j.slot, j.id, j.frequency, j.state, j.owner, j.rerun_at INTO job FROM jobsched._lock_job(cancel.id) j;
@@ -1318,19 +1329,7 @@ BEGIN
 	FOR d IN
 		SELECT x.* FROM jobsched.dispatches x WHERE x.job_ids @> ARRAY[cancel.id] AND x.status = 'queued' ORDER BY x.id FOR UPDATE
 	LOOP
-		FOR i IN 1 .. cardinality(d.job_ids) LOOP
-			CONTINUE WHEN d.job_ids[i] <> cancel.id OR (d.done >> (i - 1)) & 1 = 1;
-			d.done := d.done | (1::bigint << (i - 1));
-			ended := ended + 1;
-			INSERT INTO jobsched.job_executions (slot, job_id, run_at, attempt, status, final, queued_at, finished_at)
-			VALUES (jobsched._open_slot(), cancel.id, d.run_ats[i], d.attempts[i], 'cancelled', true, d.queued_at, at);
-		END LOOP;
-		IF d.done = jobsched._all_bits(cardinality(d.job_ids)) THEN
-			DELETE FROM jobsched.dispatches x WHERE x.id = d.id;
-			PERFORM jobsched._dequeued(d.queue, 1);
-		ELSE
-			UPDATE jobsched.dispatches x SET done = d.done WHERE x.id = d.id;
-		END IF;
+		ended := ended + jobsched._end_queued(d, ARRAY[cancel.id], 'cancelled', at);
 	END LOOP;
 
 	/*
@@ -2062,60 +2061,78 @@ CREATE FUNCTION jobsched._kept_since(at timestamptz, status text) RETURNS timest
 	$$ SELECT at - CASE WHEN status = 'failed' THEN greatest(jobsched._retention(), jobsched._retention_failed()) ELSE jobsched._retention() END $$;
 
 /* Jobs with ids in lo..hi that live; some may be in another slot. */
-CREATE FUNCTION jobsched._living(lo uuid, hi uuid, at timestamptz) RETURNS SETOF uuid LANGUAGE sql STABLE ROWS 1000 AS $$
+CREATE FUNCTION jobsched._living(lo uuid, hi uuid, at timestamptz) RETURNS SETOF uuid LANGUAGE plpgsql STABLE ROWS 1000 AS $$
+DECLARE
+	since timestamptz := jobsched._kept_since(at, 'succeeded');	/* once, not for every row */
+	failed_since timestamptz := jobsched._kept_since(at, 'failed');
+BEGIN
+	RETURN QUERY
 	SELECT t.job_id FROM jobsched.timers t WHERE t.job_id BETWEEN lo AND hi
 	UNION
 	SELECT u.job_id FROM jobsched.dispatches d, unnest(d.job_ids) AS u (job_id) WHERE u.job_id BETWEEN lo AND hi
 	UNION
 	SELECT e.job_id FROM jobsched.job_executions e
-	WHERE e.job_id BETWEEN lo AND hi AND e.finished_at > CASE e.status WHEN 'failed' THEN jobsched._kept_since(at, 'failed') ELSE jobsched._kept_since(at, 'succeeded') END
-$$;
+	WHERE e.job_id BETWEEN lo AND hi AND e.finished_at > failed_since AND (e.finished_at > since OR e.status = 'failed');
+END $$;
 
-/* One chunk of jobs of a leaf; returns the last id of the chunk, null when there is none. */
-CREATE FUNCTION jobsched._sweep_jobs(leaf smallint, after uuid, at timestamptz, most int, OUT upto uuid, OUT moved int) LANGUAGE plpgsql AS $$
+/* Takes the unique keys from these jobs of a leaf, but for those that somebody has locked; true when none is left. */
+CREATE FUNCTION jobsched._drop_keys(leaf smallint, ids uuid[]) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+	WITH k AS MATERIALIZED (
+		SELECT k.owner, k.key FROM jobsched.jobs j JOIN jobsched.unique_keys k ON k.owner = j.owner AND k.key = j.unique_key AND k.job_id = j.id
+		WHERE j.slot = leaf AND j.id = ANY (ids) FOR UPDATE OF k SKIP LOCKED)
+	DELETE FROM jobsched.unique_keys d USING k WHERE d.owner = k.owner AND d.key = k.key;
+	RETURN NOT EXISTS (SELECT FROM jobsched.jobs j JOIN jobsched.unique_keys k ON k.owner = j.owner AND k.key = j.unique_key AND k.job_id = j.id
+		WHERE j.slot = leaf AND j.id = ANY (ids));
+END $$;
+
+/*
+ * One chunk of jobs of a leaf, of ids after `after`: upto is the last id, null when there is none.  waits: a row that has to go is
+ * locked by somebody, and not waited for; the chunk is to be swept again.
+ */
+CREATE FUNCTION jobsched._sweep_jobs(leaf smallint, after uuid, at timestamptz, most int, OUT upto uuid, OUT moved int, OUT waits boolean) LANGUAGE plpgsql AS $$
 #variable_conflict use_variable
 DECLARE
 	lo uuid;
 	living uuid[];
-	doomed uuid[];
-	locked uuid[];
+	gone uuid[];
 BEGIN
 	SELECT (array_agg(c.id ORDER BY c.id))[1], (array_agg(c.id ORDER BY c.id DESC))[1] INTO lo, upto
 	FROM (SELECT j.id FROM jobsched.jobs j WHERE j.slot = leaf AND j.id > coalesce(after, '00000000-0000-0000-0000-000000000000') ORDER BY j.id LIMIT most) c;
 	moved := 0;
+	waits := false;
 	IF upto IS NULL THEN
 		RETURN;
 	END IF;
 	living := ARRAY(SELECT l FROM jobsched._living(lo, upto, at) l);
 	IF leaf < 16 THEN
-		/* Whoever has locked a row keeps the slot from being emptied: it is seen again when the leaf is locked. */
-		locked := ARRAY(SELECT j.id FROM jobsched.jobs j WHERE j.slot = leaf AND j.id = ANY (living) ORDER BY j.id FOR UPDATE);
-		IF locked <> '{}' THEN
-			WITH gone AS (DELETE FROM jobsched.jobs j WHERE j.slot = leaf AND j.id = ANY (locked) RETURNING j.*)
-			INSERT INTO jobsched.jobs (slot, id, priority, max_retries, queue, created_at, name, frequency, state, owner, payload, timeout, retry_delay, retry_delay_max,
-				backoff, expires_at, unique_key, rerun_at, state_by, state_at)
-			SELECT 16, g.id, g.priority, g.max_retries, g.queue, g.created_at, g.name, g.frequency, g.state, g.owner, g.payload, g.timeout, g.retry_delay, g.retry_delay_max,
-				g.backoff, g.expires_at, g.unique_key, g.rerun_at, g.state_by, g.state_at
-			FROM gone g;
-			GET DIAGNOSTICS moved = ROW_COUNT;
-		END IF;
-		/* guard: the keys of the dead, who stay where they are until the leaf is truncated */
-		DELETE FROM jobsched.unique_keys k USING jobsched.jobs j
-		WHERE j.slot = leaf AND j.id BETWEEN lo AND upto AND j.unique_key IS NOT NULL AND j.id <> ALL (living)
-			AND k.owner = j.owner AND k.key = j.unique_key AND k.job_id = j.id;
+		gone := ARRAY(SELECT j.id FROM jobsched.jobs j WHERE j.slot = leaf AND j.id = ANY (living) ORDER BY j.id FOR UPDATE SKIP LOCKED);
+		WITH gone AS (DELETE FROM jobsched.jobs j WHERE j.slot = leaf AND j.id = ANY (gone) RETURNING j.*)
+		INSERT INTO jobsched.jobs (slot, id, priority, max_retries, queue, created_at, name, frequency, state, owner, payload, timeout, retry_delay, retry_delay_max,
+			backoff, expires_at, unique_key, rerun_at, state_by, state_at)
+		SELECT 16, g.id, g.priority, g.max_retries, g.queue, g.created_at, g.name, g.frequency, g.state, g.owner, g.payload, g.timeout, g.retry_delay, g.retry_delay_max,
+			g.backoff, g.expires_at, g.unique_key, g.rerun_at, g.state_by, g.state_at
+		FROM gone g;
+		GET DIAGNOSTICS moved = ROW_COUNT;
+		waits := EXISTS (SELECT FROM jobsched.jobs j WHERE j.slot = leaf AND j.id = ANY (living));
+		/* The dead stay until the leaf is truncated; their keys go now. */
+		gone := ARRAY(SELECT j.id FROM jobsched.jobs j WHERE j.slot = leaf AND j.id BETWEEN lo AND upto AND j.unique_key IS NOT NULL AND j.id <> ALL (living));
+		waits := NOT jobsched._drop_keys(leaf, gone) OR waits;
 		RETURN;
 	END IF;
-	doomed := ARRAY(SELECT j.id FROM jobsched.jobs j
+	gone := ARRAY(SELECT j.id FROM jobsched.jobs j
 		WHERE j.slot = 16 AND j.id BETWEEN lo AND upto AND j.id <> ALL (living)
 			AND (j.frequency = 'once' OR j.state = 'cancelled' AND j.state_at < jobsched._kept_since(at, 'cancelled'))
 		ORDER BY j.id FOR UPDATE SKIP LOCKED);
-	/* Looked at again, now that they are locked. */
-	doomed := ARRAY(SELECT d FROM unnest(doomed) d WHERE d NOT IN (SELECT l FROM jobsched._living(lo, upto, at) l));
-	DELETE FROM jobsched.unique_keys k USING jobsched.jobs j
-	WHERE j.slot = 16 AND j.id = ANY (doomed) AND j.unique_key IS NOT NULL AND k.owner = j.owner AND k.key = j.unique_key AND k.job_id = j.id;
-	DELETE FROM jobsched.schedules s WHERE s.job_id = ANY (doomed);
-	DELETE FROM jobsched.progress p WHERE p.job_id = ANY (doomed);
-	DELETE FROM jobsched.jobs j WHERE j.slot = 16 AND j.id = ANY (doomed);
+	/* Looked at again, now that they are locked; those left out are seen by the next sweep. */
+	living := ARRAY(SELECT l FROM jobsched._living(lo, upto, at) l);
+	gone := ARRAY(SELECT g FROM unnest(gone) g WHERE g <> ALL (living));
+	waits := NOT jobsched._drop_keys(16::smallint, gone);
+	gone := ARRAY(SELECT j.id FROM jobsched.jobs j WHERE j.slot = 16 AND j.id = ANY (gone)
+		AND NOT EXISTS (SELECT FROM jobsched.unique_keys k WHERE k.owner = j.owner AND k.key = j.unique_key AND k.job_id = j.id));
+	DELETE FROM jobsched.schedules s WHERE s.job_id = ANY (gone);
+	DELETE FROM jobsched.progress p WHERE p.job_id = ANY (gone);
+	DELETE FROM jobsched.jobs j WHERE j.slot = 16 AND j.id = ANY (gone);
 	GET DIAGNOSTICS moved = ROW_COUNT;
 END $$;
 
@@ -2127,17 +2144,21 @@ DECLARE
 	since timestamptz := jobsched._kept_since(at, 'succeeded');
 	old boolean := coalesce((SELECT r.closed_at < since - interval '1 hour' FROM jobsched.ring r WHERE r.slot = leaf), false);
 	ids uuid[];
+	kept tid[];
 	moved int;
 BEGIN
+	/* Failed attempts before the last one, which the index does not know: they go first, since it leads to them. */
 	ids := ARRAY(SELECT e.job_id FROM jobsched.job_executions e WHERE e.slot = leaf AND e.final AND e.status = 'failed' AND e.finished_at > failed_since LIMIT most);
-	IF ids = '{}' AND NOT old THEN
+	kept := ARRAY(SELECT e.ctid FROM jobsched.job_executions e WHERE e.slot = leaf AND e.job_id = ANY (ids) AND e.status = 'failed' AND e.finished_at > failed_since
+		ORDER BY e.final LIMIT most);
+	IF kept = '{}' AND NOT old THEN
 		/* The retention has grown since, or the slot was closed early. */
-		ids := ARRAY(SELECT e.job_id FROM jobsched.job_executions e WHERE e.slot = leaf AND e.finished_at > since LIMIT most);
+		kept := ARRAY(SELECT e.ctid FROM jobsched.job_executions e WHERE e.slot = leaf AND e.finished_at > since LIMIT most);
 	END IF;
-	IF ids = '{}' THEN
+	IF kept = '{}' THEN
 		RETURN 0;
 	END IF;
-	WITH gone AS (DELETE FROM jobsched.job_executions e WHERE e.slot = leaf AND e.job_id = ANY (ids) RETURNING e.*)
+	WITH gone AS (DELETE FROM jobsched.job_executions e WHERE e.slot = leaf AND e.ctid = ANY (kept) RETURNING e.*)
 	INSERT INTO jobsched.job_executions (slot, attempt, final, job_id, worker_id, run_at, queued_at, started_at, finished_at, status, reason, error, result_payload, artifacts)
 	SELECT 16, g.attempt, g.final, g.job_id, g.worker_id, g.run_at, g.queued_at, g.started_at, g.finished_at, g.status, g.reason, g.error, g.result_payload, g.artifacts
 	FROM gone g;
@@ -2158,7 +2179,7 @@ BEGIN
 	/* A statement that began before the last move sees the moved rows only where they were. */
 	IF moved_in IS NOT NULL AND EXISTS (SELECT FROM pg_stat_get_activity(NULL) a
 		WHERE a.datid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()) AND a.backend_xmin IS NOT NULL AND a.pid <> pg_backend_pid()
-			AND a.backend_type <> 'autovacuum worker' AND age(a.backend_xmin) > age(moved_in::xid))
+			AND a.backend_type <> 'autovacuum worker' AND age(a.backend_xmin) >= age(moved_in::xid))
 	THEN
 		RETURN 'waits for a snapshot that is older than the last move';
 	END IF;
@@ -2209,8 +2230,9 @@ CREATE FUNCTION jobsched._retain(at timestamptz DEFAULT clock_timestamp(), OUT d
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
-	most constant int := 5000;
+	most constant int := 1000;	/* some 3 ms; the scheduler waits for it */
 	span interval := jobsched._retention() / 14;
+	adopted timestamptz;
 	cur record;
 	nxt smallint;
 	sweep jobsched.sweeps;
@@ -2218,16 +2240,19 @@ DECLARE
 	word text;
 BEGIN
 	again := 60;
+	SELECT max(c.adopted_at) INTO adopted FROM jobsched.cluster c;
+	/*
+	 * What is adopted only now may be in the middle of a restore, where jobs come before their timers; and the script inserts nothing
+	 * that a dump brings.
+	 */
+	IF adopted IS NULL OR at < adopted + span / 2 THEN
+		did := 'nothing yet';
+		again := least(again, greatest(extract(epoch FROM adopted + span / 2 - at), 0.1));
+		RETURN;
+	END IF;
 	SELECT r.slot, r.opened_at INTO cur FROM jobsched.ring r WHERE r.closed_at IS NULL ORDER BY r.opened_at DESC LIMIT 1;
 	IF NOT FOUND THEN
-		IF NOT EXISTS (SELECT FROM jobsched.cluster) THEN
-			did := 'nothing yet';
-			RETURN;
-		END IF;
-		INSERT INTO jobsched.ring AS r (slot, opened_at) VALUES (0, at) ON CONFLICT (slot) DO UPDATE SET opened_at = excluded.opened_at, closed_at = NULL;
-		did := 'opened slot 0';
-		again := 0.1;
-		RETURN;
+		SELECT 0::smallint AS slot, adopted AS opened_at INTO cur;	/* as _open_slot() says */
 	END IF;
 	nxt := (cur.slot + 1) % 16;
 	SELECT s.* INTO sweep FROM jobsched.sweeps s WHERE s.slot = nxt;
@@ -2237,7 +2262,7 @@ BEGIN
 
 	IF sweep.phase = 'emptied' THEN
 		IF at >= cur.opened_at + span THEN
-			UPDATE jobsched.ring r SET closed_at = at WHERE r.slot = cur.slot;
+			INSERT INTO jobsched.ring AS r (slot, opened_at, closed_at) VALUES (cur.slot, cur.opened_at, at) ON CONFLICT (slot) DO UPDATE SET closed_at = excluded.closed_at;
 			/* By the calendar, so that small delays do not add up. */
 			INSERT INTO jobsched.ring AS r (slot, opened_at) VALUES (nxt, CASE WHEN at < cur.opened_at + 2 * span THEN cur.opened_at + span ELSE at END) ON CONFLICT (slot) DO UPDATE SET opened_at = excluded.opened_at, closed_at = NULL;
 			DELETE FROM jobsched.sweeps s WHERE s.slot IN (nxt, 16);
@@ -2268,10 +2293,15 @@ BEGIN
 	CASE sweep.phase
 	WHEN 'sweep' THEN
 		SELECT * INTO chunk FROM jobsched._sweep_jobs(nxt, sweep.swept_to, at, most);
-		UPDATE jobsched.sweeps s SET swept_to = coalesce(chunk.upto, s.swept_to), phase = CASE WHEN chunk.upto IS NULL THEN 'keep' ELSE 'sweep' END,
+		/* The kept leaves are swept again in an hour anyway; a slot must be swept clean. */
+		UPDATE jobsched.sweeps s SET swept_to = CASE WHEN chunk.waits AND nxt < 16 THEN s.swept_to ELSE coalesce(chunk.upto, s.swept_to) END,
+			phase = CASE WHEN chunk.upto IS NULL THEN 'keep' ELSE 'sweep' END,
 			moved_in = CASE WHEN chunk.moved > 0 THEN pg_current_xact_id() ELSE s.moved_in END
 		WHERE s.slot = nxt;
-		did := CASE WHEN nxt < 16 THEN format('slot %s: %s jobs moved', nxt, chunk.moved) ELSE format('kept: %s jobs deleted', chunk.moved) END;
+		did := CASE WHEN nxt = 16 THEN format('kept: %s jobs deleted', chunk.moved)
+			WHEN chunk.waits THEN format('slot %s: waits for whoever has locked a job', nxt)
+			ELSE format('slot %s: %s jobs moved', nxt, chunk.moved) END;
+		again := CASE WHEN chunk.waits AND nxt < 16 THEN 1 ELSE again END;
 	WHEN 'keep' THEN
 		IF nxt = 16 THEN
 			chunk := ROW (jobsched._sweep_small(at, most));

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <sys/random.h>
 
+#include "hex.h"
+
 int
 uuid_v4(uint8_t *out)
 {
@@ -53,18 +55,6 @@ uuid_to_text(const uint8_t *bytes, char *out)
 	return out;
 }
 
-static int
-hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 int
 uuid_from_text(const char *text, size_t len, uint8_t *out)
 {
@@ -79,8 +69,8 @@ uuid_from_text(const char *text, size_t len, uint8_t *out)
 			if (text[pos++] != '-')
 				return -1;
 		}
-		high = hex_value(text[pos++]);
-		low = hex_value(text[pos++]);
+		high = hex_digit(text[pos++]);
+		low = hex_digit(text[pos++]);
 		if (high < 0 || low < 0)
 			return -1;
 		if (out)

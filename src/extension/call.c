@@ -4,39 +4,36 @@
 #include "call.h"
 
 #include "catalog/pg_type.h"
+#include "utils/array.h"
 #include "utils/datum.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
-static void
-prepare(CallPlan *plan)
-{
-	if (plan->plan != NULL)
-		return;
-	plan->plan = SPI_prepare(plan->sql, plan->nargs, plan->types);
-	if (plan->plan == NULL)
-		elog(ERROR, "could not prepare \"%s\": %s", plan->sql, SPI_result_code_string(SPI_result));
-	if (SPI_keepplan(plan->plan) != 0)
-		elog(ERROR, "could not keep a plan");
-}
+#include "plan.h"
 
 uint64
 call_query(CallPlan *plan, Datum *values, const char *nulls)
 {
-	int			code;
-
-	prepare(plan);
-	code = SPI_execute_plan(plan->plan, values, nulls, false, 0);
-	if (code < 0)
-		elog(ERROR, "could not run \"%s\": %s", plan->sql, SPI_result_code_string(code));
-	return SPI_processed;
+	if (plan->plan == NULL)
+		plan->plan = plan_keep(plan->sql, plan->nargs, plan->types);
+	return plan_execute(plan->plan, plan->sql, values, nulls);
 }
 
 Datum
 call_value(uint64 row, int column, bool *isnull)
 {
 	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, isnull);
+}
+
+const void *
+call_array(uint64 row, int column, int *count)
+{
+	bool		isnull;
+	ArrayType  *array = DatumGetArrayTypeP(call_value(row, column, &isnull));
+
+	*count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+	return ARR_DATA_PTR(array);
 }
 
 void

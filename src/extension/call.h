@@ -32,6 +32,9 @@ extern uint64 call_query(CallPlan *plan, Datum *values, const char *nulls);
 /* Only inside: a value of the last result. */
 extern Datum call_value(uint64 row, int column, bool *isnull);
 
+/* Only inside: the elements of an array without nulls, of a type of fixed length; not copied. */
+extern const void *call_array(uint64 row, int column, int *count);
+
 /* The columns of the one row, copied into the current memory context. */
 extern void call_row(CallPlan *plan, Datum *values, const char *nulls, int columns, Datum *results, bool *result_nulls);
 

@@ -164,23 +164,13 @@ add_run(Tuplestorestate *store, TupleDesc desc, Datum *values, TupleTableSlot *j
 
 /* ------------------------------------------------------------------ dispatches */
 
-static const void *
-array_data(uint64 row, int column)
-{
-	bool		isnull;
-
-	return ARR_DATA_PTR(DatumGetArrayTypeP(call_value(row, column, &isnull)));
-}
-
 static void
 open_leaves(Call *call, uint64 rows)
 {
-	bool		isnull;
-
 	for (uint64 row = 0; row < rows; row++)
 	{
-		int			n = ArrayGetNItems(1, ARR_DIMS(DatumGetArrayTypeP(call_value(row, 3, &isnull))));
-		const pg_uuid_t *ids = array_data(row, 3);
+		int			n;
+		const pg_uuid_t *ids = call_array(row, 3, &n);
 
 		for (int i = 0; i < n; i++)
 			open_leaf(call, ids[i].data[6] & 0x0F);
@@ -203,11 +193,11 @@ answer_plain(Call *call, Tuplestorestate *store, TupleDesc desc)
 	for (uint64 row = 0; row < rows && plain; row++)
 	{
 		uint64		done = (uint64) DatumGetInt64(call_value(row, 2, &isnull));
-		int			n = ArrayGetNItems(1, ARR_DIMS(DatumGetArrayTypeP(call_value(row, 3, &isnull))));
-		const pg_uuid_t *ids = array_data(row, 3);
-		const TimestampTz *run_ats = array_data(row, 4);
-		const int16 *attempts = array_data(row, 5);
-		const int16 *failures = array_data(row, 6);
+		int			n;
+		const pg_uuid_t *ids = call_array(row, 3, &n);
+		const TimestampTz *run_ats = call_array(row, 4, &n);
+		const int16 *attempts = call_array(row, 5, &n);
+		const int16 *failures = call_array(row, 6, &n);
 		bool		mine = DatumGetBool(call_value(row, 7, &isnull)) && !isnull;
 
 		for (int i = 0; i < n && plain; i++)

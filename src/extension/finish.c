@@ -193,14 +193,6 @@ find_held(const Call *call, int i)
 
 /* ------------------------------------------------------------------ the steps */
 
-static const void *
-array_data(uint64 row, int column)
-{
-	bool		isnull;
-
-	return ARR_DATA_PTR(DatumGetArrayTypeP(call_value(row, column, &isnull)));
-}
-
 /* What is read stays in SPI's memory. */
 static void
 lock_dispatches(Call *call)
@@ -231,10 +223,9 @@ lock_dispatches(Call *call)
 			held->token = *DatumGetUUIDP(token);
 		held->old = held->done = (uint64) DatumGetInt64(call_value(i, 3, &isnull));
 		held->queued_at = DatumGetTimestampTz(call_value(i, 4, &isnull));
-		held->runs = ArrayGetNItems(1, ARR_DIMS(DatumGetArrayTypeP(call_value(i, 5, &isnull))));
-		held->job_ids = array_data(i, 5);
-		held->run_ats = array_data(i, 6);
-		held->attempts = array_data(i, 7);
+		held->job_ids = call_array(i, 5, &held->runs);
+		held->run_ats = call_array(i, 6, &held->runs);
+		held->attempts = call_array(i, 7, &held->runs);
 	}
 }
 
@@ -286,7 +277,7 @@ add_execution(Call *call, Writer *writer, int i, const Held *held, int run, int 
 	nulls[EXEC_RESULT] = call->nulls[ARG_RESULTS][i];
 	values[EXEC_ARTIFACTS] = call->values[ARG_ARTIFACTS][i];
 	nulls[EXEC_ARTIFACTS] = call->nulls[ARG_ARTIFACTS][i];
-	(void) writer_add(writer, values, nulls);
+	writer_add(writer, values, nulls);
 }
 
 static void

@@ -9,6 +9,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+
 #include "functions.h"
 #include "shmem.h"
 
@@ -145,51 +146,42 @@ js_preloaded(PG_FUNCTION_ARGS)
 }
 
 static Interval *
-interval_from_ms(int ms)
+interval_from_us(int64 us)
 {
 	Interval   *interval = palloc0(sizeof(Interval));
 
-	interval->time = ms * JS_USEC_PER_MS;
+	interval->time = us;
 	return interval;
 }
 
 Datum
 js_worker_lease(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_INTERVAL_P(interval_from_ms(js_worker_lease_ms));
+	PG_RETURN_INTERVAL_P(interval_from_us(js_worker_lease_ms * JS_USEC_PER_MS));
 }
 
 Datum
 js_retry_delay(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_INTERVAL_P(interval_from_ms(js_retry_delay_ms));
+	PG_RETURN_INTERVAL_P(interval_from_us(js_retry_delay_ms * JS_USEC_PER_MS));
 }
 
 Datum
 js_retry_delay_max(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_INTERVAL_P(interval_from_ms(js_retry_delay_max_ms));
-}
-
-static Interval *
-interval_from_s(int s)
-{
-	Interval   *interval = palloc0(sizeof(Interval));
-
-	interval->time = s * USECS_PER_SEC;
-	return interval;
+	PG_RETURN_INTERVAL_P(interval_from_us(js_retry_delay_max_ms * JS_USEC_PER_MS));
 }
 
 Datum
 js_retention_interval(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_INTERVAL_P(interval_from_s(js_retention));
+	PG_RETURN_INTERVAL_P(interval_from_us(js_retention * USECS_PER_SEC));
 }
 
 Datum
 js_retention_failed_interval(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_INTERVAL_P(interval_from_s(js_retention_failed));
+	PG_RETURN_INTERVAL_P(interval_from_us(js_retention_failed * USECS_PER_SEC));
 }
 
 Datum

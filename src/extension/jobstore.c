@@ -139,7 +139,7 @@ add_job(Writer *writer, const NewJob *job, const Common *common)
 	values[JOBS_BACKOFF] = CStringGetTextDatum(spec->backoff);
 	set(values, nulls, JOBS_EXPIRES_AT, spec->has_expires_at, TimestampTzGetDatum(spec->expires_at));
 	nulls[JOBS_UNIQUE_KEY] = nulls[JOBS_RERUN_AT] = nulls[JOBS_STATE_BY] = nulls[JOBS_STATE_AT] = true;
-	(void) writer_add(writer, values, nulls);
+	writer_add(writer, values, nulls);
 }
 
 static void
@@ -157,7 +157,7 @@ add_timer(Writer *writer, const NewJob *job)
 	values[TIMERS_QUEUE] = Int16GetDatum(job->queue);
 	values[TIMERS_SEGMENT] = Int16GetDatum(functions_segment_of(&job->id));
 	values[TIMERS_CRON] = BoolGetDatum(false);
-	(void) writer_add(writer, values, nulls);
+	writer_add(writer, values, nulls);
 }
 
 /* What the scheduler has to see to when their expires_at has come. */

@@ -1,9 +1,9 @@
 /*
  * publisher.c: publishes dispatches to RabbitMQ and learns what became of them, without ever waiting.
  *
- * One connection (amqp_link.c) with a channel in confirm mode, and one for words to workers, which nobody waits for.  The broker numbers the publishes of a channel from
- * 1 and answers each number: ack, nack, or return followed by ack when no queue took the message.  The window is a
- * ring of the publishes from `oldest` to `next`, in the order of their numbers.  Nothing here outlives a channel:
+ * One connection (amqp_link.c) with a channel in confirm mode, and one for words to workers (teller.c).  The broker
+ * numbers the publishes of the first from 1 and answers each number: ack, nack, or return followed by ack when no
+ * queue took the message.  The window is a ring of the publishes from `oldest` to `next`, in the order of their numbers.  Nothing here outlives a channel:
  * when it ends, the window is forgotten and the epoch tells the scheduler to publish again all that its tables say is
  * still queued.
  */
@@ -15,12 +15,12 @@
 #include "amqp_link.h"
 #include "nodes/pg_list.h"
 #include "publisher.h"
+#include "teller.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
 #define EXCHANGE "jobsched"
 #define CHANNEL 1
-#define CHANNEL_TELL 2			/* without confirms, for words to workers */
 
 #define MESSAGE_ROOM 1024		/* the largest message with the declaration of its queue before it is smaller */
 #define CONTROL_ROOM 8192		/* of the buffer, left free for everything but messages */
@@ -78,7 +78,7 @@ struct Publisher
 	int64		blocked_at;		/* when the broker was last seen to take nothing */
 	char		error[300];		/* why the channel is broken */
 	char		text[700];
-	bool		tell_open;		/* CHANNEL_TELL was opened */
+	Teller		teller;
 	bool		skip_exchange;	/* we may not declare it: hope that it exists */
 
 	HTAB	   *queues;			/* all that were ever named */
@@ -216,7 +216,7 @@ on_closed(void *arg)
 
 	channel_forget(p);
 	p->channel = CHANNEL_NONE;
-	p->tell_open = false;
+	p->teller = (Teller) {0};
 }
 
 /* The broker refuses something for good: learn from it where we can live without, and open the channel again later. */
@@ -387,33 +387,8 @@ publisher_publish(Publisher *p, const pg_uuid_t *dispatch, const char *name)
 void
 publisher_tell(Publisher *p, const pg_uuid_t *worker)
 {
-	static const char body[] = "{}";
-	char		id[UUID_TEXT_SIZE];
-	char		queue[sizeof("jobsched.worker.") + UUID_TEXT_LEN];
-	amqp_channel_open_t open = {0};
-	amqp_basic_publish_t publish = {.exchange = amqp_cstring_bytes(EXCHANGE)};
-	amqp_basic_properties_t properties = {
-		._flags = AMQP_BASIC_CONTENT_TYPE_FLAG | AMQP_BASIC_DELIVERY_MODE_FLAG | AMQP_BASIC_TYPE_FLAG,
-		.content_type = amqp_cstring_bytes("application/json"),
-		.delivery_mode = 1,
-		.type = amqp_cstring_bytes("jobsched.orders"),
-	};
-	uint8	   *out;
-	long		size;
-
-	if (!publisher_ready(p))
-		return;
-	if (!p->tell_open)
-		amqp_link_method(p->link, CHANNEL_TELL, AMQP_CHANNEL_OPEN_METHOD, &open);
-	p->tell_open = true;
-	snprintf(queue, sizeof(queue), "jobsched.worker.%s", uuid_to_text(worker->data, id));
-	publish.routing_key = amqp_cstring_bytes(queue);
-	out = amqp_link_reserve(p->link, MESSAGE_ROOM);
-	if (out == NULL)
-		return;
-	size = amqp_frame_put_message(out, MESSAGE_ROOM, CHANNEL_TELL, &publish, &properties, body, sizeof(body) - 1);
-	if (size > 0)
-		amqp_link_commit(p->link, (size_t) size);
+	if (publisher_ready(p))
+		teller_tell(&p->teller, p->link, EXCHANGE, worker);
 }
 
 /* ---- answers ---- */
@@ -543,26 +518,14 @@ on_method(Publisher *p, const struct amqp_frame *frame)
 	}
 }
 
-/* The broker may refuse what was told, and closes that channel then: the next word opens it again. */
-static void
-on_tell_frame(Publisher *p, const struct amqp_frame *frame)
-{
-	amqp_channel_close_ok_t ok = {0};
-
-	if (frame->type != AMQP_FRAME_METHOD || frame->method != AMQP_CHANNEL_CLOSE_METHOD)
-		return;
-	amqp_link_method(p->link, CHANNEL_TELL, AMQP_CHANNEL_CLOSE_OK_METHOD, &ok);
-	p->tell_open = false;
-}
-
 static void
 on_frame(void *arg, const struct amqp_frame *frame)
 {
 	Publisher  *p = arg;
 
-	if (frame->channel == CHANNEL_TELL)
+	if (frame->channel == TELLER_CHANNEL)
 	{
-		on_tell_frame(p, frame);
+		teller_frame(&p->teller, p->link, frame);
 		return;
 	}
 	if (p->channel != CHANNEL_SETUP && p->channel != CHANNEL_READY)

@@ -18,18 +18,27 @@ static TxnPlan plan_retain = {
 	.sql = "SELECT did, again FROM jobsched._retain()"
 };
 
+/* For the log: that the ring turned, and what is waited for, once until something else is done. */
+static void
+tell(const char *did)
+{
+	static char last[200];
+	bool		news = strstr(did, "opened") != NULL || (strstr(did, "waits") != NULL && strcmp(did, last) != 0);
+
+	ereport(news ? LOG : DEBUG1, errmsg("jobsched: retention: %s", did));
+	strlcpy(last, did, sizeof(last));
+}
+
 static void
 step(TimestampTz *at)
 {
-	const char *did;
 	double		again;
 
 	if (!txn_begin(TXN_ASYNC))
 		return;
 	(void) txn_run(&plan_retain, NULL, NULL);
-	did = TextDatumGetCString(txn_value(0, 1));
+	tell(TextDatumGetCString(txn_value(0, 1)));
 	again = DatumGetFloat8(txn_value(0, 2));
-	ereport(strstr(did, "opened") != NULL || strstr(did, "waits") != NULL ? LOG : DEBUG1, errmsg("jobsched: retention: %s", did));
 	*at = GetCurrentTimestamp() + (TimestampTz) (Max(again, 0.01) * USECS_PER_SEC);
 	txn_commit();
 }

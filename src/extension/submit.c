@@ -188,7 +188,7 @@ batch_init(Batch *batch, int count)
 	batch->jobs = MemoryContextAllocHuge(CurrentMemoryContext, n * sizeof(NewJob));
 }
 
-/* Names of queues of a call, so that each is looked up once; they are few. */
+/* A name of a queue, which is looked up once a call. */
 typedef struct KnownQueue
 {
 	const JobSpec *spec;
@@ -227,15 +227,6 @@ find_queues(Batch *batch)
 
 		if (i > 0 && compare_queues(entry.spec, batch->jobs[i - 1].spec) == 0)
 			continue;
-		if (count > 0 && count < 64)
-		{
-			bool		found = false;
-
-			for (int k = 0; k < count && !found; k++)
-				found = compare_known(&entry, &known[k]) == 0;
-			if (found)
-				continue;
-		}
 		known[count++] = entry;
 	}
 	qsort(known, count, sizeof(KnownQueue), compare_known);

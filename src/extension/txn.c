@@ -20,6 +20,8 @@
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
+#include "plan.h"
+
 static Oid	known_timers = InvalidOid;	/* verified to be the extension's */
 static uint64 generation = 0;	/* of known_timers */
 static uint64 accepted = 0;		/* the generation that txn_begin_any() saw last */
@@ -156,24 +158,13 @@ txn_generation(void)
 uint64
 txn_run(TxnPlan *plan, Datum *values, const char *nulls)
 {
-	int			result;
-
 	if (plan->plan == NULL)
 	{
-		SPIPlanPtr	made = SPI_prepare_cursor(plan->sql, plan->nargs, plan->types, CURSOR_OPT_GENERIC_PLAN);
-
-		if (made == NULL)
-			elog(ERROR, "could not prepare \"%s\": %s", plan->sql, SPI_result_code_string(SPI_result));
-		if (SPI_keepplan(made) != 0)
-			elog(ERROR, "could not keep the plan of \"%s\"", plan->sql);
-		plan->plan = made;
+		plan->plan = plan_keep(plan->sql, plan->nargs, plan->types);
 		plan->next = prepared;
 		prepared = plan;
 	}
-	result = SPI_execute_plan(plan->plan, values, nulls, false, 0);
-	if (result < 0)
-		elog(ERROR, "could not execute \"%s\": %s", plan->sql, SPI_result_code_string(result));
-	return SPI_processed;
+	return plan_execute(plan->plan, plan->sql, values, nulls);
 }
 
 Datum

@@ -64,7 +64,7 @@ flush(Writer *writer)
 	writer->count = 0;
 }
 
-bool
+void
 writer_add(Writer *writer, Datum *values, bool *nulls)
 {
 	TupleTableSlot *slot = writer->slots[writer->count++];
@@ -73,7 +73,6 @@ writer_add(Writer *writer, Datum *values, bool *nulls)
 	slot->tts_tableOid = RelationGetRelid(writer->rel);
 	if (writer->count == writer->allocated)
 		flush(writer);
-	return writer->count == 0;
 }
 
 void

@@ -28,8 +28,8 @@ extern Oid	writer_relation(const char *name);
 /* columns: how many the table must have; rows: how many are expected. */
 extern void writer_open(Writer *writer, const char *name, int columns, int rows);
 
-/* Values are copied.  Returns true when all rows so far have been written. */
-extern bool writer_add(Writer *writer, Datum *values, bool *nulls);
+/* Values are copied. */
+extern void writer_add(Writer *writer, Datum *values, bool *nulls);
 
 /* Writes what is left; statements that follow see the rows after CommandCounterIncrement(). */
 extern void writer_close(Writer *writer);

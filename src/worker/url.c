@@ -12,6 +12,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "hex.h"
+
 /* Parameters that say where a visitor came from, and never what is shown. */
 static const char *const tracking[] = {"_branch_match_id", "_gl", "_hsenc", "_hsmi", "_openstat", "dclid", "dm_i",
         "fbclid", "gbraid", "gclid", "gclsrc", "igsh", "igshid", "li_fat_id", "mc_cid", "mc_eid", "mkt_tok", "msclkid",
@@ -36,18 +38,6 @@ static bool
 is_plain(unsigned char c)
 {
 	return c && strchr("!$&'()*+,;=:@/?[]", c);
-}
-
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
 }
 
 size_t

@@ -26,7 +26,9 @@ $$;
 CREATE FUNCTION public.leaf(id uuid) RETURNS text LANGUAGE sql AS $$ SELECT tableoid::regclass::text FROM jobsched.jobs j WHERE j.id = leaf.id $$;
 
 SELECT jobsched._retention(), jobsched._retention_failed();
-SELECT public.steps(now());
+UPDATE jobsched.cluster SET adopted_at = now();
+-- not at once: it may be a restore that is under way
+SELECT did FROM jobsched._retain(now());
 SELECT clock_timestamp() AS t0, jobsched.submit('good') AS good, jobsched.submit('bad') AS bad, jobsched.submit('planned', run_at => '2099-01-01') AS planned,
 	jobsched.submit('keyed', unique_key => 'k') AS keyed, jobsched.submit('tick', cron => '0 0 * * *') AS cron, jobsched.submit('paused') AS paused, jobsched.submit('flying') AS flying \gset
 SELECT public.ended(:'good', 'succeeded', :'t0'), public.ended(:'bad', 'failed', :'t0', 'error'), public.ended(:'keyed', 'succeeded', :'t0'), jobsched.pause(:'paused');

@@ -241,6 +241,7 @@ $stack->start_worker(name => $worker, wait => 0, HEARTBEAT_INTERVAL => 1, DATABA
 	. $stack->read_file('data/secrets/jobsched_worker_login') . "\@127.0.0.1:$main{PGPORT}/copy_directory");
 $stack->wait_for_log($worker, qr/registered/);
 $copies{copy_directory}->('SELECT jobsched._first_use()');
+wait_for_looks($copies{copy_directory});
 program('pg_restore', @connection, '-j2', '--exit-on-error', '--section=data', '--section=post-data', '-d', 'copy_directory', "$dir/data/directory.dump");
 
 wait_for_looks($fresh, values %copies);
