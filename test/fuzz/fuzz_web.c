@@ -19,7 +19,7 @@
 #include "src/worker/page.h"
 #include "src/worker/robots.h"
 #include "src/worker/url.h"
-#include "src/worker/utf8.h"
+#include "src/common/utf8.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -1,4 +1,4 @@
-/* sources: src/worker/exec_answer.c src/worker/utf8.c src/common/error.c */
+/* sources: src/worker/exec_answer.c src/common/utf8.c src/common/error.c */
 /* libs: -ljansson */
 /*
  * What commands answer: results pass as they are, everything else is named.

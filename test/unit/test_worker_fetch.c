@@ -1,4 +1,4 @@
-/* sources: src/worker/fetch.c src/worker/fetch_transfer.c src/worker/robots_cache.c src/worker/robots.c src/worker/url.c src/worker/address.c src/worker/content_type.c src/worker/utf8.c src/common/error.c src/common/clock.c */
+/* sources: src/worker/fetch.c src/worker/fetch_transfer.c src/worker/robots_cache.c src/worker/robots.c src/worker/url.c src/worker/address.c src/worker/content_type.c src/common/utf8.c src/common/error.c src/common/clock.c */
 /* libs: -lcurl -lidn2 -ljansson -lz -pthread */
 /*
  * Requests to a server that plays tricks: names whose address changes, resolvers that hang, headers and bodies without

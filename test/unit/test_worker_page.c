@@ -1,4 +1,4 @@
-/* sources: src/worker/page.c src/worker/html.c src/worker/excerpt.c src/worker/charset.c src/worker/content_type.c src/worker/utf8.c */
+/* sources: src/worker/page.c src/worker/html.c src/worker/excerpt.c src/worker/charset.c src/worker/content_type.c src/common/utf8.c */
 /* cflags: -I/usr/include/libxml2 */
 /* libs: -lxml2 */
 /*

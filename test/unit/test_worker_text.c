@@ -1,11 +1,11 @@
-/* sources: src/worker/utf8.c src/worker/pgarray.c */
+/* sources: src/common/utf8.c src/worker/pgarray.c */
 /*
  * Text of any origin on its way into PostgreSQL: UTF-8, array literals.
  */
 #include <stdlib.h>
 
 #include "src/worker/pgarray.h"
-#include "src/worker/utf8.h"
+#include "src/common/utf8.h"
 #include "tap.h"
 
 #define BAD "\xEF\xBF\xBD"

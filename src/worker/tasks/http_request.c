@@ -12,7 +12,7 @@
 #include "../charset.h"
 #include "../content_type.h"
 #include "../page.h"
-#include "../utf8.h"
+#include "utf8.h"
 #include "tasks.h"
 #include "web.h"
 

@@ -1,8 +1,8 @@
 /*
  * utf8.h: text that PostgreSQL takes, from bytes of any origin.
  */
-#ifndef JOBSCHED_WORKER_UTF8_H
-#define JOBSCHED_WORKER_UTF8_H
+#ifndef JOBSCHED_UTF8_H
+#define JOBSCHED_UTF8_H
 
 #include <stdbool.h>
 #include <stddef.h>
