@@ -39,9 +39,9 @@ API_SRC = $(wildcard src/api/*.c src/api/*/*.c)
 PROGRAMS = $(if $(WORKER_SRC),$(BUILD)/jobsched-worker) $(if $(API_SRC),$(BUILD)/jobsched-api)
 PROG_CFLAGS = -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -pthread \
 	-fstack-protector-strong $(if $(SANITIZE),-O1 -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=undefined,-D_FORTIFY_SOURCE=2) \
-	-Isrc/common $(shell pkg-config --cflags libpq jansson libcurl librabbitmq libevent libxml-2.0 libidn2 2>/dev/null) $(WERROR)
+	-Isrc/common $(shell pkg-config --cflags libpq jansson libcurl librabbitmq libevent zlib libcrypto libxml-2.0 libidn2 2>/dev/null) $(WERROR)
 WORKER_LIBS = $(shell pkg-config --libs libpq jansson libcurl librabbitmq libxml-2.0 libidn2) -lmicrohttpd -ls3 -lm -lcrypto
-API_LIBS = $(shell pkg-config --libs libpq jansson libevent) -lm
+API_LIBS = $(shell pkg-config --libs libpq jansson libevent zlib libcrypto) -lm
 PREFIX ?= /usr/local
 
 programs: $(PROGRAMS)

@@ -12,15 +12,16 @@
 /* Seconds after which a client may try again: the pool's own attempts come at most 5 s apart. */
 #define RETRY_AFTER "1"
 
-static void
-finish(struct exchange *x, const struct http_response *response)
+void
+answer_response(struct exchange *x, const struct http_response *response)
 {
 	if (log_enabled(LOG_LEVEL_DEBUG)) {
 		char ms[32];
 
 		snprintf(ms, sizeof(ms), "%.3f", (double) (clock_boottime_us() - x->started_us) / 1000);
 		log_event(LOG_LEVEL_DEBUG, "request", "method", http_method_name(http_request_method(x->request)),
-		        "path", http_request_path(x->request), "status", LOG_NUM(response->status), "ms", ms, NULL);
+		        "path", http_request_path(x->request), "status", LOG_NUM(response->status), "ms", ms,
+		        *x->caller ? "caller" : NULL, x->caller, NULL);
 	}
 	http_respond(x->request, response);
 	free(x->key);
@@ -34,11 +35,9 @@ answer_json(struct exchange *x, int status, const char *json, const char *locati
 	struct http_response response = {
 	        .status = status, .content_type = "application/json", .body = json, .body_len = strlen(json)};
 
-	if (location) {
-		response.headers[0].name = "Location";
-		response.headers[0].value = location;
-	}
-	finish(x, &response);
+	if (location)
+		http_response_add(&response, "Location", location);
+	answer_response(x, &response);
 }
 
 void
@@ -47,7 +46,7 @@ answer_text(struct exchange *x, int status, const char *text)
 	struct http_response response = {
 	        .status = status, .content_type = "text/plain; charset=utf-8", .body = text, .body_len = strlen(text)};
 
-	finish(x, &response);
+	answer_response(x, &response);
 }
 
 void
@@ -55,31 +54,32 @@ answer_empty(struct exchange *x, int status, const char *allow)
 {
 	struct http_response response = {.status = status, .headers = {{"Allow", allow}}};
 
-	finish(x, &response);
+	answer_response(x, &response);
 }
 
 void
 answer_problem(struct exchange *x, const struct problem *problem, const char *allow)
 {
+	answer_problem_with(x, problem, allow ? "Allow" : NULL, allow);
+}
+
+void
+answer_problem_with(struct exchange *x, const struct problem *problem, const char *header, const char *value)
+{
 	static const char fallback[] =
 	        "{\"status\":503,\"title\":\"Service Unavailable\",\"detail\":\"out of memory\"}\n";
 	struct http_response response = {.status = problem->status, .content_type = PROBLEM_CONTENT_TYPE};
 	char *json = problem_json(problem);
-	int n = 0;
 
 	if (!json)
 		response.status = 503;
 	response.body = json ? json : fallback;
 	response.body_len = strlen(response.body);
-	if (allow) {
-		response.headers[n].name = "Allow";
-		response.headers[n++].value = allow;
-	}
-	if (response.status == 503) {
-		response.headers[n].name = "Retry-After";
-		response.headers[n].value = RETRY_AFTER;
-	}
-	finish(x, &response);
+	if (header)
+		http_response_add(&response, header, value);
+	if (response.status == 503)
+		http_response_add(&response, "Retry-After", RETRY_AFTER);
+	answer_response(x, &response);
 	free(json);
 }
 

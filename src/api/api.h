@@ -5,11 +5,13 @@
 #define JOBSCHED_API_API_H
 
 #include "db.h"
+#include "guard.h"
 #include "http.h"
 #include "problem.h"
 
 struct api {
 	struct db *db;
+	struct guard *guard;
 	size_t max_body; /* bytes */
 };
 
@@ -19,6 +21,8 @@ struct exchange {
 	struct api *api;
 	struct http_request *request;
 	int64_t started_us;
+	enum api_role role; /* the caller's */
+	char caller[TOKEN_NAME_SIZE]; /* the name of the token, or empty */
 	char id[37]; /* the uuid in the path in lower case, for routes that have one */
 	char *key; /* the unique_key of a job that is submitted, or NULL */
 	struct batch *batch; /* of POST /jobs/batch */
@@ -28,10 +32,12 @@ struct exchange {
 void route_request(struct http_request *request, void *api);
 
 /* Answers end an exchange: it is logged and freed. */
+void answer_response(struct exchange *x, const struct http_response *response);
 void answer_json(struct exchange *x, int status, const char *json, const char *location);
 void answer_text(struct exchange *x, int status, const char *text);
 void answer_empty(struct exchange *x, int status, const char *allow);
 void answer_problem(struct exchange *x, const struct problem *problem, const char *allow);
+void answer_problem_with(struct exchange *x, const struct problem *problem, const char *header, const char *value);
 
 /* For every outcome but DB_OK. */
 void answer_db_problem(struct exchange *x, const struct db_answer *answer);

@@ -1,7 +1,8 @@
 /*
  * http.h: the HTTP server as the rest of the API sees it.
  *
- * The library behind it (http_evhttp.c) is nobody else's business.  Everything runs in the thread of the event loop.
+ * HTTP/1.1 and 1.0, one thread, in the loop of libevent.  What is not HTTP, or too large, or too slow, never gets to a
+ * handler: the server answers it by itself (http_parse.h says what it takes).
  */
 #ifndef JOBSCHED_API_HTTP_H
 #define JOBSCHED_API_HTTP_H
@@ -29,31 +30,57 @@ enum http_method {
 
 const char *http_method_name(enum http_method method);
 
-/* One complete request that waits for its answer; owned by the server, gone when http_respond() has been called. */
+/* One complete request that waits for its answer; owned by the server, gone once it is answered. */
 struct http_request;
 
+/* Texts live as long as the request. */
 enum http_method http_request_method(const struct http_request *request);
 
-/* The path as sent, without query, "/" when empty; lives as long as the request. */
+/* The path as sent, without query.  Its %XX are right, and once decoded (http_decode) it is UTF-8 without NUL. */
 const char *http_request_path(const struct http_request *request);
+
+/* What follows the "?", as sent, and as good as the path; "" when there is none. */
+const char *http_request_query(const struct http_request *request);
 
 /* NULL when the header was not sent; of several the first. */
 const char *http_request_header(const struct http_request *request, const char *name);
 
-/* The body, NUL-terminated after *len bytes (it may contain NULs too); NULL when out of memory. */
-const char *http_request_body(struct http_request *request, size_t *len);
+/* Whether the client takes an answer with "Content-Encoding: gzip". */
+bool http_request_takes_gzip(const struct http_request *request);
 
-#define HTTP_MAX_HEADERS 4
+/* Host and port that the client meant to reach, from the target or the header Host; NULL in HTTP/1.0 without either. */
+const char *http_request_host(const struct http_request *request);
+
+/* The body, NUL-terminated after *len bytes (it may contain NULs too). */
+const char *http_request_body(const struct http_request *request, size_t *len);
+
+/*
+ * Takes %XX out of len bytes of a path or query, and with `plus` reads + as a blank, into out (len + 1 bytes).  Returns
+ * strlen(out), or -1 when an escape is malformed or the result is no UTF-8 without NUL: never for what a request has.
+ */
+long http_decode(const char *text, size_t len, bool plus, char *out);
+
+/*
+ * The next name=value of a query: *query moves behind it.  Both are decoded into buf, which has strlen of the whole query
+ * + 2 bytes; a name without "=" has the value "".  False at the end.
+ */
+bool http_next_param(const char **query, char *buf, const char **name, const char **value);
+
+#define HTTP_MAX_HEADERS 12
 
 struct http_response {
 	int status;
 	const char *content_type; /* NULL: no body */
-	const char *body; /* body_len bytes, copied */
+	const char *body; /* body_len bytes, copied; sent with gzip when that is worth it and the client takes it */
 	size_t body_len;
+	bool body_stays; /* the body outlives the server: it is sent as it is, without a copy */
 	struct {
 		const char *name, *value;
-	} headers[HTTP_MAX_HEADERS]; /* further headers, ended by a NULL name */
+	} headers[HTTP_MAX_HEADERS]; /* further headers, ended by a NULL name; control characters are left out */
 };
+
+/* The next free place among the headers. */
+void http_response_add(struct http_response *response, const char *name, const char *value);
 
 /*
  * Answers and forgets the request, exactly once; also right when the client has gone meanwhile.
@@ -61,12 +88,48 @@ struct http_response {
  */
 void http_respond(struct http_request *request, const struct http_response *response);
 
+/* The same with `size` bytes of a file from its beginning as body (and response->body unused).  Closes fd. */
+void http_respond_file(struct http_request *request, const struct http_response *response, int fd, size_t size);
+
+/*
+ * An answer in pieces: http_stream_start() sends the headers (response->body is unused), http_stream_write() what follows,
+ * http_stream_end() says that it was all, and forgets the request.
+ */
+
+#define HTTP_STREAM_FULL (256 * 1024) /* bytes that wait to be sent; more should not be written for now */
+
+/*
+ * size: of the whole body, -1 when not known.  more(arg), if given, is called when a stream that had HTTP_STREAM_FULL
+ * bytes waiting has room again.
+ */
+void http_stream_start(struct http_request *request, const struct http_response *response, int64_t size,
+        void (*more)(void *arg), void *arg);
+
+/* Returns how many bytes now wait to be sent.  Nothing is kept for a client that has gone, nor sent for HEAD. */
+size_t http_stream_write(struct http_request *request, const void *bytes, size_t len);
+
+/* whole: all was written; else the connection is broken off, so that the client does not take the part for the whole. */
+void http_stream_end(struct http_request *request, bool whole);
+
+enum http_hurry {
+	HTTP_CLIENT_GONE, /* it has closed its side of the connection (it may still listen), or the connection broke */
+	HTTP_DRAINING /* the server is to end */
+};
+
+/*
+ * For answers that wait for something: hurry(arg, why) is called at most once, when the answer should come now or not at
+ * all.  The request still has to be answered or its stream ended, in hurry() or later.  May be called before this returns.
+ */
+void http_request_on_hurry(struct http_request *request, void (*hurry)(void *arg, enum http_hurry why), void *arg);
+
 struct http_options {
 	struct listen_address address;
 	size_t max_header; /* bytes of request line and headers */
-	size_t max_body; /* bytes; up to this the handler decides, far above it the server refuses by itself */
-	long max_connections; /* at this number new ones wait in the kernel's queue */
+	size_t max_body; /* bytes */
+	long max_connections; /* at this number the one that has been idle or slow for longest makes room */
 	double read_timeout; /* seconds in which a request must have arrived whole, and a connection may be idle */
+	const char
+	        *common_headers; /* lines that stand in every answer, each with its \r\n; lives as long as the server */
 	void (*handler)(struct http_request *request, void *arg);
 	void *arg;
 };
@@ -76,6 +139,9 @@ struct http_server *http_server_new(struct event_base *base, const struct http_o
 
 /* The port listened on: what the kernel chose when 0 was asked for. */
 int http_server_port(const struct http_server *server);
+
+/* Connections that are open now. */
+size_t http_server_connections(const struct http_server *server);
 
 /*
  * No new connections; requests that have arrived are answered, with "Connection: close".  Calls done(arg) once the last

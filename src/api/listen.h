@@ -16,9 +16,12 @@ struct listen_address {
 
 /*
  * "127.0.0.1:8000", "[::1]:8000", "localhost:8000"; port 0 lets the kernel choose.  The host is a numeric address or
- * "localhost" (127.0.0.1): nothing is looked up.  Only loopback addresses are taken.
+ * "localhost" (127.0.0.1): nothing is looked up.
  */
 int listen_parse(const char *text, struct listen_address *out, struct error *err);
+
+/* Can only this machine reach it? */
+bool listen_is_loopback(const struct listen_address *address);
 
 /* "127.0.0.1" or "::1", into out[64]; returns out. */
 char *listen_host(const struct listen_address *address, char *out);

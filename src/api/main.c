@@ -26,8 +26,14 @@
 #define MAX_HEADER 16384 /* bytes of request line and headers */
 #define OTHER_FILES 32 /* descriptors beside those of clients and database */
 
+/* Nothing is what a browser makes of it, and no other site's page may show or read it. */
+#define COMMON_HEADERS "X-Content-Type-Options: nosniff\r\nCross-Origin-Resource-Policy: same-origin\r\n"
+
 struct settings {
 	char *listen;
+	char *tokens_file;
+	bool tls_terminated;
+	char *allowed_hosts;
 	char *database_url;
 	long db_connections;
 	double request_timeout;
@@ -44,7 +50,22 @@ static const struct config_item items[] = {
                 .type = CONFIG_TEXT,
                 .def = "127.0.0.1:8000",
                 .offset = offsetof(struct settings, listen),
-                .help = "address and port to listen on, loopback only; port 0: any free one"},
+                .help = "address and port to listen on; port 0: any free one"},
+        {.name = "API_TOKENS_FILE",
+                .type = CONFIG_TEXT,
+                .def = "",
+                .offset = offsetof(struct settings, tokens_file),
+                .help = "who may call: lines of NAME, SHA-256 of the token, role (see --hash-token); empty: anybody"},
+        {.name = "API_TLS_TERMINATED",
+                .type = CONFIG_BOOL,
+                .def = "off",
+                .offset = offsetof(struct settings, tls_terminated),
+                .help = "on: a proxy in front of it speaks TLS; needed, with API_TOKENS_FILE, beyond loopback addresses"},
+        {.name = "API_ALLOWED_HOSTS",
+                .type = CONFIG_TEXT,
+                .def = "",
+                .offset = offsetof(struct settings, allowed_hosts),
+                .help = "hosts, separated by commas, that a request may name beside loopback ones; empty, with tokens: any"},
         {.name = "DATABASE_URL",
                 .type = CONFIG_TEXT,
                 .def = "postgresql+psycopg2://app:app@localhost:5432/jobs",
@@ -113,7 +134,8 @@ static const struct config_item items[] = {
 struct program {
 	struct event_base *base;
 	struct http_server *http;
-	struct event *sigterm, *sigint, *give_up;
+	struct guard *guard;
+	struct event *sigterm, *sigint, *sighup, *give_up;
 	double shutdown_timeout;
 	bool stopping;
 };
@@ -124,13 +146,16 @@ usage(FILE *out)
 	fprintf(out,
 	        "Usage: " PROGRAM " [OPTION]\n"
 	        "The REST interface of jobsched: turns HTTP requests into calls of its SQL functions.\n\n"
-	        "  --check-config   print the settings that would be used, secrets masked, and exit\n"
-	        "  --help           print this and exit\n"
-	        "  --version        print the version and exit\n\n"
+	        "  --check-config           print the settings that would be used, secrets masked, and exit\n"
+	        "  --hash-token NAME ROLE   read a token from standard input, print its line for API_TOKENS_FILE, and exit\n"
+	        "                           (ROLE: viewer, submitter or admin)\n"
+	        "  --help                   print this and exit\n"
+	        "  --version                print the version and exit\n\n"
 	        "Settings are read from the environment, then from .env in the working directory:\n\n");
 	config_help(items, N_ITEMS, out);
 	fprintf(out,
 	        "\nSIGTERM and SIGINT: answer what has arrived, then exit 0; a second one exits at once.\n"
+	        "SIGHUP: read API_TOKENS_FILE again.\n"
 	        "Exit codes: 0 ended as asked, 1 cannot start or run, 2 wrong usage or settings.\n");
 }
 
@@ -179,6 +204,16 @@ on_stop(evutil_socket_t signo, short what, void *arg)
 	http_server_drain(program->http, on_drained, program);
 }
 
+static void
+on_reload(evutil_socket_t signo, short what, void *arg)
+{
+	struct program *program = arg;
+
+	(void) signo;
+	(void) what;
+	guard_reload(program->guard);
+}
+
 /* Lets the process open as many files as it may need; returns how many clients that leaves room for. */
 static long
 allow_files(long clients, long db_connections)
@@ -213,6 +248,7 @@ run(const struct settings *settings, const struct listen_address *address)
 	        .max_header = MAX_HEADER,
 	        .max_body = (size_t) settings->max_body,
 	        .read_timeout = settings->read_timeout,
+	        .common_headers = COMMON_HEADERS,
 	        .handler = route_request,
 	        .arg = &api};
 	char *url = config_database_url(settings->database_url);
@@ -224,18 +260,25 @@ run(const struct settings *settings, const struct listen_address *address)
 	http.max_connections = allow_files(settings->max_connections, settings->db_connections);
 	event_set_log_callback(on_event_log);
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
 
 	program.base = event_base_new();
 	if (!program.base || !url)
 		goto out;
 	program.sigterm = evsignal_new(program.base, SIGTERM, on_stop, &program);
 	program.sigint = evsignal_new(program.base, SIGINT, on_stop, &program);
+	program.sighup = evsignal_new(program.base, SIGHUP, on_reload, &program);
 	program.give_up = evtimer_new(program.base, on_give_up, &program);
-	if (!program.sigterm || !program.sigint || !program.give_up)
+	if (!program.sigterm || !program.sigint || !program.sighup || !program.give_up)
 		goto out;
+
+	program.guard = api.guard = guard_new(settings->tokens_file, settings->allowed_hosts, &err);
+	if (!api.guard) {
+		rc = 2;
+		goto out;
+	}
 	evsignal_add(program.sigterm, NULL);
 	evsignal_add(program.sigint, NULL);
+	evsignal_add(program.sighup, NULL);
 
 	api.db = db_new(program.base, &db, &err);
 	if (!api.db) {
@@ -264,30 +307,76 @@ out:
 		event_free(program.sigterm);
 	if (program.sigint)
 		event_free(program.sigint);
+	if (program.sighup)
+		event_free(program.sighup);
 	if (program.give_up)
 		event_free(program.give_up);
 	if (program.base)
 		event_base_free(program.base);
+	guard_free(api.guard);
 	free(url);
 	return rc;
 }
 
-/* 0: go on with `settings`; 1: done, all is well; 2: wrong usage. */
+/* The rest of --hash-token NAME ROLE; the exit code. */
+static int
+hash_token(int argc, char **argv)
+{
+	char token[1024] = "";
+	struct error err;
+	char *line;
+
+	if (argc != 2) {
+		fprintf(stderr, PROGRAM ": --hash-token needs NAME and ROLE, and the token on standard input\n");
+		return 2;
+	}
+	if (!fgets(token, sizeof(token), stdin))
+		token[0] = '\0';
+	token[strcspn(token, "\r\n")] = '\0';
+	line = tokens_line(argv[0], argv[1], token, &err);
+	if (!line) {
+		fprintf(stderr, PROGRAM ": %s\n", err.msg);
+		return 2;
+	}
+	fputs(line, stdout);
+	free(line);
+	return 0;
+}
+
+/* Who is reachable from elsewhere must know who calls, and not let tokens pass in clear text. */
+static int
+check_exposure(const struct settings *settings, const struct listen_address *address, struct error *err)
+{
+	char host[64];
+
+	if (listen_is_loopback(address) || (*settings->tokens_file && settings->tls_terminated))
+		return 0;
+	return error_set(err,
+	        "API_LISTEN is \"%s\" port %d, not a loopback address, and %s%s%s; either listen on 127.0.0.1 or ::1, or "
+	        "set API_TOKENS_FILE (who may call) and API_TLS_TERMINATED=on (a proxy in front of it speaks TLS)",
+	        listen_host(address, host), listen_port(address), *settings->tokens_file ? "" : "API_TOKENS_FILE is not set",
+	        !*settings->tokens_file && !settings->tls_terminated ? " and " : "",
+	        settings->tls_terminated ? "" : "API_TLS_TERMINATED is off");
+}
+
+/* -1: go on with `settings`; else the exit code. */
 static int
 parse_options(int argc, char **argv, bool *check_config)
 {
 	static const struct option options[] = {{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'},
-	        {"check-config", no_argument, NULL, 'c'}, {NULL, 0, NULL, 0}};
+	        {"check-config", no_argument, NULL, 'c'}, {"hash-token", no_argument, NULL, 't'}, {NULL, 0, NULL, 0}};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "hV", options, NULL)) != -1) {
 		switch (c) {
 		case 'h':
 			usage(stdout);
-			return 1;
+			return 0;
 		case 'V':
 			printf(PROGRAM " " JOBSCHED_VERSION "\n");
-			return 1;
+			return 0;
+		case 't':
+			return hash_token(argc - optind, argv + optind);
 		case 'c':
 			*check_config = true;
 			break;
@@ -300,7 +389,7 @@ parse_options(int argc, char **argv, bool *check_config)
 		fprintf(stderr, PROGRAM ": unexpected argument \"%s\"\nTry \"" PROGRAM " --help\".\n", argv[optind]);
 		return 2;
 	}
-	return 0;
+	return -1;
 }
 
 int
@@ -313,11 +402,11 @@ main(int argc, char **argv)
 	struct error err;
 	int rc = parse_options(argc, argv, &check_config);
 
-	if (rc != 0)
-		return rc == 1 ? 0 : rc;
+	if (rc >= 0)
+		return rc;
 
 	if (config_load(items, N_ITEMS, ".env", &settings, &err) < 0 ||
-	        listen_parse(settings.listen, &address, &err) < 0) {
+	        listen_parse(settings.listen, &address, &err) < 0 || check_exposure(&settings, &address, &err) < 0) {
 		fprintf(stderr, PROGRAM ": %s\n", err.msg);
 		config_free(items, N_ITEMS, &settings);
 		return 2;
@@ -327,6 +416,7 @@ main(int argc, char **argv)
 
 	if (check_config) {
 		config_print(items, N_ITEMS, &settings, stdout);
+		rc = 0;
 	} else {
 		log_event(LOG_LEVEL_INFO, "starting", "version", JOBSCHED_VERSION, "pid", LOG_NUM(getpid()), NULL);
 		rc = run(&settings, &address);

@@ -10,21 +10,30 @@
 #include <string.h>
 
 #include "error.h"
+#include "utf8.h"
 
 static const struct {
 	int status;
 	const char *title;
 } titles[] = {
         {400, "Bad Request"},
+        {401, "Unauthorized"},
         {403, "Forbidden"},
         {404, "Not Found"},
         {405, "Method Not Allowed"},
+        {408, "Request Timeout"},
         {409, "Conflict"},
         {413, "Content Too Large"},
+        {414, "URI Too Long"},
         {415, "Unsupported Media Type"},
+        {417, "Expectation Failed"},
+        {421, "Misdirected Request"},
         {422, "Unprocessable Content"},
+        {431, "Request Header Fields Too Large"},
         {500, "Internal Server Error"},
+        {501, "Not Implemented"},
         {503, "Service Unavailable"},
+        {505, "HTTP Version Not Supported"},
 };
 
 const char *
@@ -56,16 +65,14 @@ problem_set(struct problem *p, int status, const char *type, const char *field, 
 	return -1;
 }
 
-/* What is not UTF-8 (a message cut in the middle of a character) loses its end. */
+/* A name that was cut in the middle of a character is no UTF-8. */
 static json_t *
 text_value(const char *text)
 {
-	size_t len = strlen(text);
-	json_t *value = json_stringn(text, len);
+	char clean[UTF8_CLEAN_SIZE(sizeof(((struct problem *) NULL)->detail))];
 
-	for (int i = 0; !value && i < 4 && len > 0; i++)
-		value = json_stringn(text, --len);
-	return value ? value : json_string("(not UTF-8)");
+	utf8_clean(text, strlen(text), clean);
+	return json_string(clean);
 }
 
 char *

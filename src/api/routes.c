@@ -15,6 +15,7 @@
 static const struct route {
 	const char *path;
 	enum http_method method;
+	enum api_role role; /* the least that may call it */
 	void (*handle)(struct exchange *x);
 	const char *help;
 } routes[];
@@ -32,14 +33,14 @@ list_routes(struct exchange *x)
 	answer_text(x, 200, text);
 }
 
-static const struct route routes[] = {{"/", HTTP_METHOD_GET, list_routes, "this list"},
-        {"/jobs", HTTP_METHOD_POST, jobs_post, "submit a job"},
-        {"/jobs/batch", HTTP_METHOD_POST, batch_post, "submit many jobs"},
-        {"/jobs/{id}", HTTP_METHOD_GET, jobs_get, "a job with its status and last execution"},
-        {"/jobs/{id}", HTTP_METHOD_DELETE, jobs_delete, "cancel a job"},
-        {"/healthz", HTTP_METHOD_GET, health_live, "200 while this process serves"},
-        {"/readyz", HTTP_METHOD_GET, health_ready, "200 when database and scheduler work, else 503"},
-        {NULL, HTTP_METHOD_OTHER, NULL, NULL}};
+static const struct route routes[] = {{"/", HTTP_METHOD_GET, API_ANYBODY, list_routes, "this list"},
+        {"/jobs", HTTP_METHOD_POST, API_SUBMITTER, jobs_post, "submit a job"},
+        {"/jobs/batch", HTTP_METHOD_POST, API_SUBMITTER, batch_post, "submit many jobs"},
+        {"/jobs/{id}", HTTP_METHOD_GET, API_VIEWER, jobs_get, "a job with its status and last execution"},
+        {"/jobs/{id}", HTTP_METHOD_DELETE, API_SUBMITTER, jobs_delete, "cancel a job"},
+        {"/healthz", HTTP_METHOD_GET, API_ANYBODY, health_live, "200 while this process serves"},
+        {"/readyz", HTTP_METHOD_GET, API_ANYBODY, health_ready, "200 when database and scheduler work, else 503"},
+        {NULL, HTTP_METHOD_OTHER, API_ADMIN, NULL, NULL}};
 
 static bool
 path_matches(const char *pattern, const char *path, char *id)
@@ -125,7 +126,8 @@ route_request(struct http_request *request, void *arg)
 		if (r->method == HTTP_METHOD_GET)
 			known |= HTTP_METHOD_HEAD;
 		if (r->method == method || (r->method == HTTP_METHOD_GET && method == HTTP_METHOD_HEAD)) {
-			r->handle(x);
+			if (guard_check(x, r->role) == 0)
+				r->handle(x);
 			return;
 		}
 	}

@@ -85,7 +85,7 @@ sub raw
 	return ($answer, 0);
 }
 
-sub post_text { my ($body, $headers) = @_; return "POST /jobs HTTP/1.1\r\nHost: x\r\n" . ($headers // '') . 'Content-Length: ' . length($body) . "\r\n\r\n$body" }
+sub post_text { my ($body, $headers) = @_; return "POST /jobs HTTP/1.1\r\nHost: localhost\r\n" . ($headers // '') . 'Content-Length: ' . length($body) . "\r\n\r\n$body" }
 
 # Holds a lock that every call needs, in another session, until ->() is called.
 sub hold_lock
@@ -184,7 +184,7 @@ subtest 'good jobs' => sub {
 	is((ask($api, 'POST', '/jobs', {%once}, { 'Content-Type' => 'Application/JSON; charset=UTF-8' }))[0], 201, 'Content-Type in any case, with parameters');
 	like((raw($api, post_text($json->encode({%once}))))[0], qr{^HTTP/1.1 201 }, 'Content-Type left out');
 	my $text = $json->encode({%once});
-	like((raw($api, sprintf "POST /jobs HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", length $text, $text))[0],
+	like((raw($api, sprintf "POST /jobs HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", length $text, $text))[0],
 		qr{^HTTP/1.1 201 }, 'chunked');
 };
 
@@ -314,9 +314,9 @@ subtest 'paths and methods' => sub {
 	is_deeply([$status, $headers->{allow}], [405, 'GET, HEAD, DELETE, OPTIONS'], '405 for POST of a job');
 	($status, $headers) = ask($api, 'OPTIONS', '/jobs');
 	is_deeply([$status, $headers->{allow}], [204, 'POST, OPTIONS'], 'OPTIONS');
-	my ($answer) = raw($api, "HEAD /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+	my ($answer) = raw($api, "HEAD /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
 	ok($answer =~ m{^HTTP/1.1 200 .*\r\n\r\n$}s, 'HEAD: headers only');
-	($answer) = raw($api, "HEAD /jobs/$no_id HTTP/1.1\r\nHost: x\r\n\r\n");
+	($answer) = raw($api, "HEAD /jobs/$no_id HTTP/1.1\r\nHost: localhost\r\n\r\n");
 	ok($answer =~ m{^HTTP/1.1 404 .*\r\n\r\n$}s, 'HEAD of an unknown job');
 	($status, $headers, $answer) = ask($api, 'GET', '/');
 	ok($status == 200 && $answer =~ m{POST +/jobs} && $answer =~ m{/readyz}, 'GET / lists what there is');
@@ -335,21 +335,21 @@ subtest 'limits and media types' => sub {
 	is_deeply([$status, $problem->{type}], [413, 'urn:jobsched:problem:too-large'], 'one byte more is too large');
 	like($problem->{detail}, qr/1048577 bytes; allowed: up to 1048576/, 'and says so');
 	is((ask($api, 'POST', '/jobs', 'x' x 6_000_000))[0], 413, 'so is very much more');
-	like((raw($api, "GET /healthz HTTP/1.1\r\nHost: x\r\nX: " . 'a' x 20_000 . "\r\n\r\n"))[0], qr{^HTTP/1.1 4\d\d }, 'headers of 20,000 bytes are refused');
+	like((raw($api, "GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: " . 'a' x 20_000 . "\r\n\r\n"))[0], qr{^HTTP/1.1 431 }, 'headers of 20,000 bytes are refused');
 };
 
 subtest 'connections' => sub {
-	my ($answer, $closed) = raw($api, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+	my ($answer, $closed) = raw($api, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
 	ok(!$closed, 'HTTP/1.1 is kept alive');
-	($answer, $closed) = raw($api, "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+	($answer, $closed) = raw($api, "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
 	ok($closed && $answer =~ /^Connection: close\r$/mi, 'unless it asks for the end');
 	($answer, $closed) = raw($api, "GET /healthz HTTP/1.0\r\n\r\n");
 	ok($closed && $answer =~ / 200 OK/, 'HTTP/1.0 is not');
 	my $job = post_text($json->encode({%once}));
-	($answer, $closed) = raw($api, $job . $job . "GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n");
+	($answer, $closed) = raw($api, $job . $job . "GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n");
 	my @statuses = $answer =~ m{HTTP/1.1 (\d+)}g;
 	is_deeply(\@statuses, [201, 201, 404], 'pipelined requests are answered in order');
-	($answer, $closed) = raw($api, "DELETE /jobs/$no_id HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello", "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+	($answer, $closed) = raw($api, "DELETE /jobs/$no_id HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello", "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
 	is_deeply([$answer =~ m{HTTP/1.1 (\d+)}g], [404, 200], 'a body where none is needed is read over');
 
 	my %ambiguous = (
@@ -358,17 +358,16 @@ subtest 'connections' => sub {
 		'a signed length' => "Content-Length: +5\r\n\r\nhello",
 		'a negative length' => "Content-Length: -5\r\n\r\nhello",
 		'a length that is none' => "Content-Length: 5x\r\n\r\nhello",
-		'an unknown encoding' => "Transfer-Encoding: xchunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
 	);
 	for my $what (sort keys %ambiguous)
 	{
-		($answer, $closed) = raw($api, "POST /jobs HTTP/1.1\r\nHost: x\r\n$ambiguous{$what}GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+		($answer, $closed) = raw($api, "POST /jobs HTTP/1.1\r\nHost: localhost\r\n$ambiguous{$what}GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
 		ok($answer =~ m{^HTTP/1.1 400 } && $closed && (() = $answer =~ m{HTTP/1.1 }g) == 1, "$what: 400 and the end of the connection")
 			or diag($answer);
 	}
 	($answer, $closed) = raw($api, "\x00\x01\x02\r\n\r\n");
 	ok($closed && $answer =~ / 400 /, 'what is no HTTP: 400');
-	($answer, $closed) = raw($api, "POST /jobs HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 10\r\n\r\n");
+	($answer, $closed) = raw($api, "POST /jobs HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 10\r\n\r\n");
 	like($answer, qr{^HTTP/1.1 100 }, 'Expect: 100-continue');
 };
 

@@ -30,7 +30,7 @@ sub at_once
 	{
 		my ($method, $path, $body) = @{ $requests[$i] };
 		my $text = defined $body ? ref $body ? $json->encode($body) : $body : '';
-		syswrite $sockets[$i], "$method $path HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: " . length($text) . "\r\n\r\n$text";
+		syswrite $sockets[$i], "$method $path HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: " . length($text) . "\r\n\r\n$text";
 	}
 	my %number = map { $sockets[$_] => $_ } 0 .. $#sockets;
 	my @text = ('') x @requests;

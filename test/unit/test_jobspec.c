@@ -1,5 +1,5 @@
 /* The body of POST /jobs: what is taken, what is refused, with which words. */
-/* sources: src/api/jobspec.c src/api/json_text.c src/api/problem.c src/common/error.c */
+/* sources: src/api/jobspec.c src/api/json_text.c src/api/problem.c src/common/utf8.c src/common/error.c */
 /* libs: -ljansson */
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
 /* The body of POST /jobs/batch: how it is taken apart, and what is refused as a whole. */
-/* sources: src/api/jobspec.c src/api/jobspec_batch.c src/api/json_text.c src/api/problem.c src/common/error.c */
+/* sources: src/api/jobspec.c src/api/jobspec_batch.c src/api/json_text.c src/api/problem.c src/common/utf8.c src/common/error.c */
 /* libs: -ljansson */
 #include <stdlib.h>
 

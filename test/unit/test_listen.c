@@ -4,7 +4,7 @@
 #include "tap.h"
 
 static void
-takes(const char *text, const char *host, int port)
+takes(const char *text, const char *host, int port, bool loopback)
 {
 	struct listen_address a;
 	struct error err = {""};
@@ -16,6 +16,7 @@ takes(const char *text, const char *host, int port)
 	}
 	is_str(listen_host(&a, out), host, "host");
 	is_int(listen_port(&a), port, "port");
+	is_int(listen_is_loopback(&a), loopback, "loopback or not");
 }
 
 static void
@@ -31,14 +32,14 @@ refuses(const char *text)
 int
 main(void)
 {
-	takes("127.0.0.1:8000", "127.0.0.1", 8000);
-	takes("127.9.8.7:1", "127.9.8.7", 1);
-	takes("[::1]:65535", "::1", 65535);
-	takes("localhost:0", "127.0.0.1", 0);
-	refuses("0.0.0.0:8000");
-	refuses("192.0.2.1:8000");
-	refuses("[::]:8000");
-	refuses("[2001:db8::1]:8000");
+	takes("127.0.0.1:8000", "127.0.0.1", 8000, true);
+	takes("127.9.8.7:1", "127.9.8.7", 1, true);
+	takes("[::1]:65535", "::1", 65535, true);
+	takes("localhost:0", "127.0.0.1", 0, true);
+	takes("0.0.0.0:8000", "0.0.0.0", 8000, false);
+	takes("192.0.2.1:8000", "192.0.2.1", 8000, false);
+	takes("[::]:8000", "::", 8000, false);
+	takes("[2001:db8::1]:8000", "2001:db8::1", 8000, false);
 	refuses("example.com:8000");
 	refuses(":8000");
 	refuses("127.0.0.1");
