@@ -345,11 +345,13 @@ CREATE FUNCTION jobsched.uuid_v7() RETURNS uuid LANGUAGE sql VOLATILE SECURITY D
 	$$ SELECT jobsched._uuid_v7(jobsched._open_slot()) $$;
 COMMENT ON FUNCTION jobsched.uuid_v7() IS 'a new id: UUIDv7 (RFC 9562) whose top four bits of rand_a are the open slot of the ring';
 
-/* A submit in the middle of a restore claims the database too early: the row that the restore brings takes that back. */
-CREATE FUNCTION jobsched._adopted() RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
-	$$ SELECT coalesce(bool_and(c.system_identifier = jobsched._system_identifier()
+/* A submit in the middle of a restore claims the database too early: the row that the restore brings takes that back.  In PL/pgSQL, whose plan is kept. */
+CREATE FUNCTION jobsched._adopted() RETURNS boolean LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	RETURN (SELECT coalesce(bool_and(c.system_identifier = jobsched._system_identifier()
 			AND c.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database())), false)
-		FROM jobsched.cluster c $$;
+		FROM jobsched.cluster c);
+END $$;
 
 /* The first use of a new database claims it; a restored one brings its row along and is left alone. */
 CREATE FUNCTION jobsched._first_use() RETURNS void LANGUAGE plpgsql AS $$

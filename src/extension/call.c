@@ -4,6 +4,8 @@
 #include "call.h"
 
 #include "catalog/pg_type.h"
+#include "jit/jit.h"
+#include "optimizer/cost.h"
 #include "utils/array.h"
 #include "utils/datum.h"
 #include "utils/guc.h"
@@ -36,13 +38,39 @@ call_array(uint64 row, int column, int *count)
 	return ARR_DATA_PTR(array);
 }
 
+/*
+ * What plans are made with, also those of functions that are called inside.  Plans are kept, and tables change: timers and
+ * dispatches look tiny when the statistics are taken and are full of dead rows when the plan runs, so nothing is ever read from end
+ * to end.  The variables themselves are changed, since that is undone here in any case, and for three of them the settings' way costs
+ * more than a plan's execution.
+ */
+typedef struct Planner
+{
+	bool		seqscan;
+	bool		bitmapscan;
+	bool		jit;
+} Planner;
+
+static Planner
+planner_set(Planner wanted)
+{
+	Planner		before = {enable_seqscan, enable_bitmapscan, jit_enabled};
+
+	enable_seqscan = wanted.seqscan;
+	enable_bitmapscan = wanted.bitmapscan;
+	jit_enabled = wanted.jit;
+	return before;
+}
+
 void
 call_inside(void (*what) (void *arg), void *arg)
 {
 	MemoryContext context = CurrentMemoryContext;
 	int			level = NewGUCNestLevel();
+	Planner		planner;
 
 	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	planner = planner_set((Planner) {false, false, false});
 	PG_TRY();
 	{
 		if (SPI_connect() != SPI_OK_CONNECT)
@@ -54,6 +82,7 @@ call_inside(void (*what) (void *arg), void *arg)
 	{
 		ErrorData  *error;
 
+		(void) planner_set(planner);
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
 		FlushErrorState();
@@ -61,6 +90,7 @@ call_inside(void (*what) (void *arg), void *arg)
 		ThrowErrorData(error);
 	}
 	PG_END_TRY();
+	(void) planner_set(planner);
 	AtEOXact_GUC(true, level);
 }
 

@@ -167,6 +167,17 @@ SELECT answer, count(*) FROM public.fin(:'w2', :'d', :'b', (SELECT array_agg(i) 
 SELECT count(*) FROM jobsched.dispatches WHERE id = :'d';
 SELECT status, count(*) FROM public.st WHERE name = 'bulk' GROUP BY 1;
 
+-- what looked tiny to the planner may be full of dead rows later: claim and finish never read dispatches from end to end
+VACUUM ANALYZE jobsched.dispatches;
+SELECT jobsched.submit('lean') AS lean \gset
+SELECT public.promote() AS d \gset
+SELECT pg_stat_force_next_flush();
+SELECT seq_scan AS before FROM pg_stat_all_tables WHERE relid = 'jobsched.dispatches'::regclass \gset
+SELECT count(*) FROM jobsched.claim(:'w2', :'b', ARRAY[:'d']::uuid[]);
+SELECT answer FROM public.fin(:'w2', :'d', :'b', '{0}', 'succeeded');
+SELECT pg_stat_force_next_flush();
+SELECT seq_scan - :before AS read_whole FROM pg_stat_all_tables WHERE relid = 'jobsched.dispatches'::regclass;
+
 -- others of the same label or machine, as long as they have not ended
 SELECT jobsched.register_worker('n1', '{jobs}', 1, '{"machine": "m/1", "pid": 7}') AS n1 \gset
 SELECT jobsched.register_worker('n2', '{jobs}', 1, '{"machine": "m/1", "pid": 8}') AS n2 \gset
