@@ -113,7 +113,7 @@ help:
 #: make start      start what is down (RESET=1: drop data made by another extension script)
 #: make stop       stop it;  make status: what runs
 #: make test       all tests (SUITES="unit regress isolation tap model" chooses, TAP="050 060" among the TAP files)
-#: make bench      measure (BENCH=drain, latency, timers or storm, ARGS="-r 5");  make chaos: workers killed and frozen, faults, the model with guards taken out
+#: make bench      measure (BENCH="drain burst" and more: test/bench/run, ARGS="-r 5");  make chaos: workers killed and frozen, faults, the model with guards taken out
 #: make lint       compilers with warnings as errors, clang-tidy, cppcheck, shellcheck
 #: make format     clang-format over all C
 #: make clean      remove what was built (make stop first; the data are in .run, or where .run/data points)
