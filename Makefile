@@ -50,6 +50,8 @@ $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(PROG_CFLAGS) -MMD -MP -c -o $@ $<
 
+$(BUILD)/src/api/openapi.o: src/api/openapi.json
+
 $(BUILD)/libcommon.a: $(COMMON_SRC:%.c=$(BUILD)/%.o)
 	rm -f $@
 	$(AR) rcs $@ $^

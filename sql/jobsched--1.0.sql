@@ -17,7 +17,7 @@ DO $$
 DECLARE
 	r text;
 BEGIN
-	FOREACH r IN ARRAY ARRAY['jobsched_submitter', 'jobsched_worker', 'jobsched_viewer', 'jobsched_admin', 'jobsched_scheduler'] LOOP
+	FOREACH r IN ARRAY ARRAY['jobsched_submitter', 'jobsched_worker', 'jobsched_viewer', 'jobsched_admin', 'jobsched_api', 'jobsched_scheduler'] LOOP
 		IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = r) THEN
 			BEGIN
 				EXECUTE pg_catalog.format('CREATE ROLE %I NOLOGIN', r);
@@ -94,7 +94,7 @@ BEGIN
 END $$;
 
 CREATE INDEX ON jobsched.job_executions (job_id);
-CREATE INDEX ON jobsched.job_executions (status, finished_at) WHERE final AND status IN ('failed', 'cancelled');
+CREATE INDEX ON jobsched.job_executions (status, job_id) WHERE final AND status IN ('failed', 'cancelled', 'expired');
 
 CREATE TABLE jobsched.timers (
 	due_at timestamptz NOT NULL,
@@ -111,6 +111,9 @@ CREATE TABLE jobsched.timers (
 ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.05);
 CREATE INDEX timers_due ON jobsched.timers (queue, priority, due_at);
 CREATE INDEX timers_job ON jobsched.timers (job_id);
+/* For lists and counts of what is rare among millions. */
+CREATE INDEX timers_retrying ON jobsched.timers (job_id) WHERE attempt > 1;
+CREATE INDEX timers_paused ON jobsched.timers (job_id) WHERE due_at = 'infinity';
 
 /* Arrays of up to 64 runs stay inline (toast_tuple_target); room for the claim's new version on the same page. */
 CREATE TABLE jobsched.dispatches (
@@ -334,9 +337,9 @@ COMMENT ON FUNCTION jobsched.scheduler_status() IS
 /* ---------------------------------------------------------- small helpers */
 
 CREATE FUNCTION jobsched._sees_all() RETURNS boolean LANGUAGE sql STABLE AS
-	$$ SELECT pg_catalog.pg_has_role(jobsched.caller()::name, 'jobsched_viewer', 'USAGE') $$;
+	$$ SELECT pg_catalog.pg_has_role(jobsched.caller()::name, 'jobsched_viewer', 'USAGE') OR pg_catalog.pg_has_role(jobsched.caller()::name, 'jobsched_api', 'USAGE') $$;
 CREATE FUNCTION jobsched._manages_all() RETURNS boolean LANGUAGE sql STABLE AS
-	$$ SELECT pg_catalog.pg_has_role(jobsched.caller()::name, 'jobsched_admin', 'USAGE') $$;
+	$$ SELECT pg_catalog.pg_has_role(jobsched.caller()::name, 'jobsched_admin', 'USAGE') OR pg_catalog.pg_has_role(jobsched.caller()::name, 'jobsched_api', 'USAGE') $$;
 
 CREATE FUNCTION jobsched._open_slot() RETURNS smallint LANGUAGE sql STABLE AS
 	$$ SELECT coalesce((SELECT r.slot FROM jobsched.ring r WHERE r.closed_at IS NULL ORDER BY r.opened_at DESC LIMIT 1), 0::smallint) $$;
@@ -1923,8 +1926,9 @@ CREATE FUNCTION jobsched._iso(t timestamptz) RETURNS text LANGUAGE sql STABLE AS
 /*
  * The status is that of job_status; here only those leaves are read that can hold something of the job: its own slot, for a once job
  * the slots opened since, and the kept ones.  Dispatches are read once for all, and only when one of the jobs is in flight.
+ * brief: what is large is left out, and "omitted" names it.
  */
-CREATE FUNCTION jobsched.rest_get_many(ids uuid[]) RETURNS TABLE (id uuid, job text) LANGUAGE plpgsql STABLE STRICT ROWS 64 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION jobsched.rest_get_many(ids uuid[], brief boolean DEFAULT false) RETURNS TABLE (id uuid, job text) LANGUAGE plpgsql STABLE STRICT ROWS 64 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
 	everything boolean := jobsched._sees_all();
@@ -1934,22 +1938,10 @@ BEGIN
 	RETURN QUERY
 	WITH flight AS MATERIALIZED (
 		SELECT f.id, d.status FROM jobsched.dispatches d CROSS JOIN LATERAL unnest(d.job_ids) AS f(id) JOIN unnest(ids) AS i(id) ON i.id = f.id)
-	SELECT j.id, json_build_object('id', j.id, 'name', j.name, 'payload', j.payload, 'frequency', j.frequency,
-		'status', CASE
-			WHEN j.frequency = 'cron' THEN CASE WHEN j.state <> 'active' THEN j.state
-				WHEN t.cron OR EXISTS (SELECT FROM jobsched.timers c WHERE c.job_id = j.id AND c.cron) THEN 'scheduled' ELSE 'ended' END
-			WHEN t.attempt IS NOT NULL THEN
-				CASE WHEN j.state = 'cancelled' THEN 'cancelling' WHEN j.state = 'paused' THEN 'paused' WHEN t.attempt > 1 THEN 'retrying' ELSE 'scheduled' END
-			WHEN e.final AND (j.rerun_at IS NULL OR e.finished_at >= j.rerun_at) THEN e.status
-			ELSE coalesce((SELECT CASE WHEN j.state = 'cancelled' THEN 'cancelling' WHEN f.status = 'claimed' THEN 'running' ELSE 'queued' END
-				FROM flight f WHERE f.id = j.id LIMIT 1), 'queued')
-		END,
-		'queue', q.name, 'priority', j.priority, 'max_retries', j.max_retries, 'timeout', extract(epoch FROM j.timeout)::float8,
-		'cron', s.cron, 'time_zone', s.time_zone, 'unique_key', j.unique_key, 'created_at', jobsched._iso(j.created_at),
-		'next_run_time', extract(epoch FROM t.next_at)::float8, 'next_run_at', jobsched._iso(t.next_at),
-		'last_execution', CASE WHEN e.status IS NOT NULL THEN json_build_object('attempt', e.attempt, 'status', e.status,
-			'reason', e.reason, 'error', e.error, 'result_payload', e.result_payload, 'artifacts', e.artifacts,
-			'started_at', jobsched._iso(e.started_at), 'finished_at', jobsched._iso(e.finished_at), 'worker_id', w.worker_id) END)::text
+	SELECT j.id, CASE WHEN brief AND (pg_column_size(j.payload) > 2048 OR pg_column_size(e.result_payload) > 2048)
+		THEN left(o.answer, -1) || ',"omitted":' || to_json(array_remove(ARRAY[CASE WHEN pg_column_size(j.payload) > 2048 THEN 'payload' END,
+			CASE WHEN pg_column_size(e.result_payload) > 2048 THEN 'result_payload' END], NULL)) || '}'
+		ELSE o.answer END
 	FROM unnest(ids) AS u(id)
 	CROSS JOIN LATERAL (SELECT x.* FROM jobsched.jobs x WHERE x.id = u.id AND x.slot IN (jobsched.slot_of(u.id), 16)) j
 	JOIN jobsched.queues q ON q.id = j.queue
@@ -1963,6 +1955,22 @@ BEGIN
 				OR x.slot BETWEEN 0::smallint AND CASE WHEN j.slot = 16 THEN jobsched.slot_of(u.id) WHEN open_slot < jobsched.slot_of(u.id) THEN open_slot ELSE (-1)::smallint END)
 		ORDER BY x.finished_at DESC, x.attempt DESC LIMIT 1) e ON true
 	LEFT JOIN jobsched.workers w ON w.id = e.worker_id
+	CROSS JOIN LATERAL (SELECT json_build_object('id', j.id, 'name', j.name, 'payload', CASE WHEN brief AND pg_column_size(j.payload) > 2048 THEN NULL ELSE j.payload END, 'frequency', j.frequency,
+		'status', CASE
+			WHEN j.frequency = 'cron' THEN CASE WHEN j.state <> 'active' THEN j.state
+				WHEN t.cron OR EXISTS (SELECT FROM jobsched.timers c WHERE c.job_id = j.id AND c.cron) THEN 'scheduled' ELSE 'ended' END
+			WHEN t.attempt IS NOT NULL THEN
+				CASE WHEN j.state = 'cancelled' THEN 'cancelling' WHEN j.state = 'paused' THEN 'paused' WHEN t.attempt > 1 THEN 'retrying' ELSE 'scheduled' END
+			WHEN e.final AND (j.rerun_at IS NULL OR e.finished_at >= j.rerun_at) THEN e.status
+			ELSE coalesce((SELECT CASE WHEN j.state = 'cancelled' THEN 'cancelling' WHEN f.status = 'claimed' THEN 'running' ELSE 'queued' END
+				FROM flight f WHERE f.id = j.id LIMIT 1), 'queued')
+		END,
+		'queue', q.name, 'priority', j.priority, 'max_retries', j.max_retries, 'timeout', extract(epoch FROM j.timeout)::float8,
+		'cron', s.cron, 'time_zone', s.time_zone, 'unique_key', j.unique_key, 'created_at', jobsched._iso(j.created_at),
+		'next_run_time', extract(epoch FROM t.next_at)::float8, 'next_run_at', jobsched._iso(t.next_at),
+		'last_execution', CASE WHEN e.status IS NOT NULL THEN json_build_object('attempt', e.attempt, 'status', e.status,
+			'reason', e.reason, 'error', e.error, 'result_payload', CASE WHEN brief AND pg_column_size(e.result_payload) > 2048 THEN NULL ELSE e.result_payload END, 'artifacts', e.artifacts,
+			'started_at', jobsched._iso(e.started_at), 'finished_at', jobsched._iso(e.finished_at), 'worker_id', w.worker_id) END)::text AS answer) o
 	WHERE everything OR j.owner = who;
 END $$;
 
@@ -2034,13 +2042,802 @@ CREATE FUNCTION jobsched.health() RETURNS jsonb LANGUAGE sql VOLATILE SECURITY D
 		'workers', (SELECT count(*) FROM jobsched.workers w WHERE w.state = 'live' AND w.last_seen > clock_timestamp() - jobsched.worker_lease()))
 $$;
 
-COMMENT ON FUNCTION jobsched.rest_get_many(uuid[]) IS 'GET /jobs/{id} for many: a row with the job as JSON for each id that there is';
+COMMENT ON FUNCTION jobsched.rest_get_many(uuid[], boolean) IS 'GET /jobs/{id} for many: a row with the job as JSON for each id that there is';
 COMMENT ON FUNCTION jobsched.rest_get(uuid) IS 'the same for one; JS002 when there is none';
 COMMENT ON FUNCTION jobsched.rest_submit(jsonb) IS 'POST /jobs: {"created": boolean, "job": {...}}; JS001 names the field';
 COMMENT ON FUNCTION jobsched.rest_submit_many(text[]) IS
 'many bodies of POST /jobs in one transaction, each for itself: a row for each, in order, n from 1; a bad one has sqlstate, message, detail, hint, field instead of created, id, job';
 COMMENT ON FUNCTION jobsched.rest_cancel(uuid) IS 'DELETE /jobs/{id}: cancels and returns the job';
 COMMENT ON FUNCTION jobsched.health() IS 'readiness: scheduler ("running" or why not), broker ("connected" or why not), adopted, live workers';
+
+/* ------------------------------------------------- REST: parameters and pages */
+
+/* Parameters of a query are texts; an empty one counts as absent. */
+CREATE FUNCTION jobsched._param(query jsonb, name text) RETURNS text LANGUAGE sql IMMUTABLE AS
+	$$ SELECT nullif(query ->> name, '') $$;
+
+CREATE FUNCTION jobsched._int_param(query jsonb, name text, low bigint, most bigint, otherwise bigint) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	v text := jobsched._param(query, name);
+BEGIN
+	IF v IS NOT NULL AND (v !~ '^[0-9]{1,18}$' OR v::bigint NOT BETWEEN low AND most) THEN
+		PERFORM jobsched._invalid(name, format('%s: %s is not a whole number from %s to %s', name, to_json(left(v, 60)), low, most),
+			format('%s when it is left out.', coalesce(otherwise::text, 'None')));
+	END IF;
+	RETURN coalesce(v::bigint, otherwise);
+END $$;
+
+CREATE FUNCTION jobsched._choice_param(query jsonb, name text, allowed text[]) RETURNS text LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	v text := jobsched._param(query, name);
+BEGIN
+	IF v <> ALL (allowed) THEN
+		PERFORM jobsched._invalid(name, format('%s: %s is not allowed', name, to_json(left(v, 60))), format('Allowed: %s.', array_to_string(allowed, ', ')));
+	END IF;
+	RETURN v;
+END $$;
+
+CREATE FUNCTION jobsched._uuid_param(query jsonb, name text) RETURNS uuid LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	v text := jobsched._param(query, name);
+BEGIN
+	IF v !~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN
+		PERFORM jobsched._invalid(name, format('%s: %s is none', name, to_json(left(v, 60))), 'The next_cursor of the page before.');
+	END IF;
+	RETURN v::uuid;
+END $$;
+
+/* A + that was not escaped has arrived as a blank. */
+CREATE FUNCTION jobsched._time_param(query jsonb, name text) RETURNS timestamptz LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	v text := regexp_replace(jobsched._param(query, name), '(:\d\d(?:\.\d+)?) (\d\d:\d\d)$', '\1+\2');
+BEGIN
+	IF v ~ '^\d{1,12}(\.\d{1,6})?$' AND v::numeric <= 253402300799 THEN
+		RETURN to_timestamp(v::float8);
+	ELSIF v ~* '^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$' THEN
+		RETURN v::timestamptz;
+	ELSIF v IS NOT NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_datetime_format';
+	END IF;
+	RETURN NULL;
+EXCEPTION WHEN data_exception THEN
+	PERFORM jobsched._invalid(name, format('%s: %s is not a time', name, to_json(left(v, 100))), 'RFC 3339 with an offset, such as 2027-01-31T09:00:00Z, or seconds since 1970.');
+END $$;
+
+CREATE FUNCTION jobsched._unknown(what text, name text, hint text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	RAISE EXCEPTION USING ERRCODE = 'JS002', MESSAGE = format('%s %L does not exist', what, left(name, 300)), HINT = hint, COLUMN = what;
+END $$;
+
+/* The smallest id of that millisecond or later. */
+CREATE FUNCTION jobsched._id_at(t timestamptz) RETURNS uuid LANGUAGE sql STABLE STRICT AS
+	$$ SELECT (lpad(to_hex(least(greatest(ceil(extract(epoch FROM t) * 1000), 0), 281474976710655)::bigint), 12, '0') || repeat('0', 20))::uuid $$;
+
+/*
+ * Up to `most` ids of jobs that may have the status (any when null), newest first, from below `below` down to `lowest`: a superset, whose
+ * members are to be looked at.  Each branch follows an index backwards.  The settings are there because a generic plan, which knows no
+ * bounds, might rather sort.
+ */
+CREATE FUNCTION jobsched._list_ids(status text, cron boolean, schedule text, lowest uuid, highest uuid, below uuid, most int) RETURNS SETOF uuid LANGUAGE plpgsql STABLE
+	SET enable_sort = off SET enable_hashagg = off SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+#variable_conflict use_variable
+BEGIN
+	IF cron OR schedule IS NOT NULL OR status = 'ended' THEN
+		RETURN QUERY
+		SELECT s.job_id FROM jobsched.schedules s
+		WHERE s.job_id < below AND s.job_id BETWEEN lowest AND highest AND (schedule IS NULL OR s.schedule_name = schedule)
+		ORDER BY s.job_id DESC LIMIT most;
+	ELSIF status = 'scheduled' THEN
+		RETURN QUERY
+		SELECT DISTINCT t.job_id FROM jobsched.timers t WHERE t.job_id < below AND t.job_id BETWEEN lowest AND highest
+		ORDER BY t.job_id DESC LIMIT most;
+	ELSIF status = 'retrying' THEN
+		RETURN QUERY
+		SELECT DISTINCT t.job_id FROM jobsched.timers t WHERE t.attempt > 1 AND t.job_id < below AND t.job_id BETWEEN lowest AND highest
+		ORDER BY t.job_id DESC LIMIT most;
+	ELSIF status = 'paused' THEN
+		RETURN QUERY
+		SELECT p.job_id FROM (
+			(SELECT DISTINCT t.job_id FROM jobsched.timers t WHERE t.due_at = 'infinity' AND t.job_id < below AND t.job_id BETWEEN lowest AND highest
+				ORDER BY t.job_id DESC LIMIT most)
+			UNION
+			(SELECT s.job_id FROM jobsched.schedules s WHERE s.paused AND s.job_id < below AND s.job_id BETWEEN lowest AND highest
+				ORDER BY s.job_id DESC LIMIT most)) p
+		ORDER BY p.job_id DESC LIMIT most;
+	ELSIF status IN ('queued', 'running', 'cancelling') THEN
+		RETURN QUERY
+		SELECT p.job_id FROM (
+			SELECT u.job_id FROM jobsched.dispatches d CROSS JOIN LATERAL unnest(d.job_ids) WITH ORDINALITY AS u(job_id, n)
+			WHERE (d.done >> (u.n - 1)::int) & 1 = 0 AND d.status = ANY (CASE status WHEN 'queued' THEN '{queued}' WHEN 'running' THEN '{claimed}' ELSE '{queued,claimed}' END::text[])
+			UNION
+			(SELECT DISTINCT t.job_id FROM jobsched.timers t WHERE status = 'cancelling' AND t.attempt > 1 AND t.job_id < below AND t.job_id BETWEEN lowest AND highest
+				ORDER BY t.job_id DESC LIMIT most)) p
+		WHERE p.job_id < below AND p.job_id BETWEEN lowest AND highest
+		ORDER BY p.job_id DESC LIMIT most;
+	ELSIF status = 'succeeded' THEN
+		/* From job to job: a cron job may have millions of executions. */
+		RETURN QUERY
+		WITH RECURSIVE w (id) AS (
+			(SELECT e.job_id FROM jobsched.job_executions e WHERE e.job_id < below AND e.job_id BETWEEN lowest AND highest ORDER BY e.job_id DESC LIMIT 1)
+			UNION ALL
+			SELECT (SELECT e.job_id FROM jobsched.job_executions e WHERE e.job_id < w.id AND e.job_id >= lowest ORDER BY e.job_id DESC LIMIT 1)
+			FROM w WHERE w.id IS NOT NULL)
+		SELECT w.id FROM w WHERE w.id IS NOT NULL LIMIT most;
+	ELSIF status IS NOT NULL THEN
+		RETURN QUERY
+		WITH RECURSIVE w (id) AS (
+			(SELECT e.job_id FROM jobsched.job_executions e
+				WHERE e.final AND e.status IN ('failed', 'cancelled', 'expired') AND e.status = _list_ids.status AND e.job_id < below AND e.job_id BETWEEN lowest AND highest
+				ORDER BY e.job_id DESC LIMIT 1)
+			UNION ALL
+			SELECT (SELECT e.job_id FROM jobsched.job_executions e
+				WHERE e.final AND e.status IN ('failed', 'cancelled', 'expired') AND e.status = _list_ids.status AND e.job_id < w.id AND e.job_id >= lowest
+				ORDER BY e.job_id DESC LIMIT 1)
+			FROM w WHERE w.id IS NOT NULL)
+		SELECT p.id FROM (
+			(SELECT w.id FROM w WHERE w.id IS NOT NULL LIMIT most)
+			UNION
+			(SELECT s.job_id FROM jobsched.schedules s WHERE status = 'cancelled' AND s.job_id < below AND s.job_id BETWEEN lowest AND highest
+				ORDER BY s.job_id DESC LIMIT most)) p
+		ORDER BY p.id DESC LIMIT most;
+	ELSE
+		RETURN QUERY
+		SELECT j.id FROM jobsched.jobs j WHERE j.id < below AND j.id BETWEEN lowest AND highest ORDER BY j.id DESC LIMIT most;
+	END IF;
+END $$;
+
+/*
+ * GET /jobs.  Ids come in chunks that grow while nothing is found; what the other filters leave of them is read, and the status compared.
+ * One call looks at 20,000 ids and reads 1,000 jobs at most.
+ */
+CREATE FUNCTION jobsched.rest_jobs(query jsonb) RETURNS json LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+	wanted text := jobsched._choice_param(query, 'status', '{scheduled,paused,queued,running,retrying,cancelling,succeeded,failed,cancelled,expired,ended}');
+	how text := jobsched._choice_param(query, 'frequency', '{once,cron}');
+	task text := jobsched._param(query, 'name');
+	prefix text := jobsched._param(query, 'q');
+	queue_name text := jobsched._param(query, 'queue');
+	in_queue smallint := (SELECT q.id FROM jobsched.queues q WHERE q.name = queue_name);
+	most int := jobsched._int_param(query, 'limit', 1, 200, 50);
+	below uuid := coalesce(jobsched._uuid_param(query, 'cursor'), 'ffffffff-ffff-ffff-ffff-ffffffffffff');
+	lowest uuid := coalesce(jobsched._id_at(jobsched._time_param(query, 'created_after')), '00000000-0000-0000-0000-000000000000');
+	highest uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+	everything boolean := jobsched._sees_all();
+	who text := jobsched.caller();
+	left_ids int := 20000;
+	left_jobs int := 1000;
+	chunk int := most + 1;
+	ids uuid[];
+	taken uuid[];
+	page text[] := '{}';
+	last_id uuid;
+	last_seen uuid;
+	r record;
+BEGIN
+	below := least(below, jobsched._id_at(jobsched._time_param(query, 'created_before')));
+	IF prefix ~* '^[0-9a-f-]{8,36}$' AND prefix || right('00000000-0000-0000-0000-000000000000', 36 - length(prefix)) ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN
+		lowest := greatest(lowest, (prefix || right('00000000-0000-0000-0000-000000000000', 36 - length(prefix)))::uuid);
+		highest := (prefix || right('ffffffff-ffff-ffff-ffff-ffffffffffff', 36 - length(prefix)))::uuid;
+		prefix := NULL;
+	END IF;
+	WHILE left_ids > 0 AND left_jobs > 0 AND (queue_name IS NULL OR in_queue IS NOT NULL) LOOP
+		chunk := least(chunk, left_ids);
+		ids := ARRAY(SELECT jobsched._list_ids(wanted, how = 'cron', jobsched._param(query, 'schedule'), lowest, highest, below, chunk));
+		IF ids = '{}' THEN
+			last_seen := NULL;
+			EXIT;
+		END IF;
+		left_ids := left_ids - cardinality(ids);
+		below := ids[cardinality(ids)];
+		last_seen := CASE WHEN cardinality(ids) = chunk THEN below END;
+		IF NOT everything OR task IS NOT NULL OR prefix IS NOT NULL OR in_queue IS NOT NULL OR how = 'once' THEN
+			ids := ARRAY(
+				SELECT u.id FROM unnest(ids) WITH ORDINALITY AS u(id, n)
+				CROSS JOIN LATERAL (SELECT x.* FROM jobsched.jobs x WHERE x.id = u.id AND x.slot IN (jobsched.slot_of(u.id), 16)) j
+				WHERE (everything OR j.owner = who) AND (task IS NULL OR j.name = task) AND (prefix IS NULL OR starts_with(j.name, prefix))
+					AND (in_queue IS NULL OR j.queue = in_queue) AND (how IS NULL OR j.frequency = how)
+				ORDER BY u.n);
+		END IF;
+		WHILE ids <> '{}' AND left_jobs > 0 LOOP
+			taken := ids[1:least(most + 1 - cardinality(page), left_jobs)];
+			ids := ids[cardinality(taken) + 1:];
+			left_jobs := left_jobs - cardinality(taken);
+			FOR r IN
+				SELECT m.id, m.job FROM unnest(taken) WITH ORDINALITY AS u(id, n) JOIN jobsched.rest_get_many(taken, true) m ON m.id = u.id
+				WHERE wanted IS NULL OR m.job::json ->> 'status' = wanted ORDER BY u.n
+			LOOP
+				page := page || r.job;
+				IF cardinality(page) = most THEN
+					last_id := r.id;
+				ELSIF cardinality(page) > most THEN
+					RETURN format('{"jobs":[%s],"next_cursor":"%s"}', array_to_string(page[1:most], E',\n'), last_id);
+				END IF;
+			END LOOP;
+			IF left_jobs = 0 THEN
+				last_seen := taken[cardinality(taken)];
+			END IF;
+		END LOOP;
+		EXIT WHEN last_seen IS NULL;
+		chunk := least(chunk * 4, 5000);
+	END LOOP;
+	RETURN format('{"jobs":[%s],"next_cursor":%s}', array_to_string(page, E',\n'), coalesce(to_json(last_seen)::text, 'null'));
+END $$;
+COMMENT ON FUNCTION jobsched.rest_jobs(jsonb) IS
+'GET /jobs: {"jobs": [...], "next_cursor": id or null}, newest first. query: status, name, queue, frequency, schedule, q, created_after, created_before, limit, cursor, all as texts; JS001 names the one at fault';
+
+/*
+ * Executions in the order of the slots, the open one first, and inside a slot the last that ended first: so a page reads no more than
+ * the part of a job's history that is in one or two slots.  A cursor is slot, finished_at, run_at (both in microseconds) and attempt.
+ */
+CREATE FUNCTION jobsched.rest_executions(id uuid, query jsonb) RETURNS json LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+	most int := jobsched._int_param(query, 'limit', 1, 200, 50);
+	mark text := jobsched._param(query, 'cursor');
+	at_slot smallint;
+	at_finished timestamptz;
+	at_run timestamptz;
+	at_attempt int;
+	found_rows json[] := '{}';
+	leaf smallint;
+	r record;
+	n int := 0;
+	next_mark text;
+BEGIN
+	IF NOT EXISTS (SELECT FROM jobsched.jobs j WHERE j.id = rest_executions.id AND j.slot IN (jobsched.slot_of(rest_executions.id), 16)
+			AND (jobsched._sees_all() OR j.owner = jobsched.caller())) THEN
+		PERFORM jobsched._unknown_job(rest_executions.id);
+	END IF;
+	IF mark !~ '^(\d|1[0-6])-\d{1,17}-\d{1,17}-\d{1,5}$' THEN
+		PERFORM jobsched._invalid('cursor', format('cursor: %s is none', to_json(left(mark, 60))), 'The next_cursor of the page before.');
+	END IF;
+	IF mark IS NULL THEN
+		found_rows := ARRAY(SELECT jobsched._execution_json(x.run_at, x.attempt, x.status, false, x.due_at, x.queued_at, x.claimed_at, NULL, NULL, NULL, NULL, NULL, x.worker,
+				(SELECT json_build_object('percent', p.percent, 'message', p.message) FROM jobsched.progress p
+					WHERE x.status = 'running' AND p.job_id = rest_executions.id AND p.run_at = x.run_at AND p.attempt = x.attempt))
+			FROM (
+				(SELECT 2 AS place, t.run_at, t.attempt, CASE WHEN t.due_at = 'infinity' THEN 'paused' WHEN t.attempt > 1 THEN 'retrying' ELSE 'scheduled' END AS status,
+					CASE WHEN t.due_at < 'infinity' THEN t.due_at END AS due_at, NULL::timestamptz AS queued_at, NULL::timestamptz AS claimed_at, NULL::uuid AS worker
+				FROM jobsched.timers t WHERE t.job_id = rest_executions.id ORDER BY t.due_at LIMIT most)
+				UNION ALL
+				(SELECT 1, u.run_at, u.attempt, CASE d.status WHEN 'claimed' THEN 'running' ELSE 'queued' END, NULL, d.queued_at, d.claimed_at, d.worker
+				FROM jobsched.dispatches d CROSS JOIN LATERAL unnest(d.job_ids, d.run_ats, d.attempts) WITH ORDINALITY AS u(job_id, run_at, attempt, n)
+				WHERE d.job_ids @> ARRAY[rest_executions.id] AND u.job_id = rest_executions.id AND (d.done >> (u.n - 1)::int) & 1 = 0 LIMIT most)
+			) x ORDER BY x.place, x.due_at, x.run_at LIMIT most);
+	ELSE
+		at_slot := split_part(mark, '-', 1);
+		at_finished := timestamptz 'epoch' + split_part(mark, '-', 2)::bigint * interval '1 microsecond';
+		at_run := timestamptz 'epoch' + split_part(mark, '-', 3)::bigint * interval '1 microsecond';
+		at_attempt := split_part(mark, '-', 4);
+	END IF;
+	<<leaves>>
+	FOR leaf IN
+		SELECT l.slot FROM generate_series(0, 16) AS l(slot) LEFT JOIN jobsched.ring g ON g.slot = l.slot
+		ORDER BY l.slot = 16, g.opened_at DESC NULLS LAST, l.slot DESC
+	LOOP
+		CONTINUE WHEN at_slot <> leaf;	/* until the cursor's has come */
+		FOR r IN
+			SELECT e.* FROM jobsched.job_executions e
+			WHERE e.slot = leaf AND e.job_id = rest_executions.id AND (at_slot IS NULL OR (e.finished_at, e.run_at, e.attempt) < (at_finished, at_run, at_attempt))
+			ORDER BY e.finished_at DESC, e.run_at DESC, e.attempt DESC LIMIT most + 1 - n
+		LOOP
+			IF n = most THEN
+				RETURN json_build_object('executions', to_json(found_rows), 'next_cursor', next_mark);
+			END IF;
+			found_rows := found_rows || jobsched._execution_json(r.run_at, r.attempt, r.status, r.final, NULL, r.queued_at, r.started_at, r.finished_at,
+				r.reason, r.error, r.result_payload, r.artifacts, r.worker_id, NULL);
+			n := n + 1;
+			next_mark := format('%s-%s-%s-%s', leaf, (extract(epoch FROM r.finished_at) * 1000000)::bigint, (extract(epoch FROM r.run_at) * 1000000)::bigint, r.attempt);
+		END LOOP;
+		at_slot := NULL;
+	END LOOP;
+	RETURN json_build_object('executions', to_json(found_rows), 'next_cursor', NULL);
+END $$;
+COMMENT ON FUNCTION jobsched.rest_executions(uuid, jsonb) IS
+'GET /jobs/{id}/executions: {"executions": [...], "next_cursor": text or null}. query: limit, cursor, as texts; JS002 for an unknown job';
+
+CREATE FUNCTION jobsched._execution_json(run_at timestamptz, attempt int, status text, final boolean, due_at timestamptz, queued_at timestamptz, started_at timestamptz,
+	finished_at timestamptz, reason text, error text, result_payload jsonb, artifacts jsonb, worker uuid, progress json) RETURNS json LANGUAGE sql STABLE AS $$
+	SELECT CASE WHEN pg_column_size(result_payload) <= 65536 OR result_payload IS NULL THEN o.answer
+		ELSE (left(o.answer::text, -1) || ',"omitted":["result_payload"]}')::json END
+	FROM (SELECT json_build_object('run_at', jobsched._iso(run_at), 'attempt', attempt, 'status', status, 'final', final, 'due_at', jobsched._iso(due_at),
+		'queued_at', jobsched._iso(queued_at), 'started_at', jobsched._iso(started_at), 'finished_at', jobsched._iso(finished_at), 'reason', reason, 'error', error,
+		'result_payload', CASE WHEN pg_column_size(result_payload) <= 65536 THEN result_payload END, 'artifacts', artifacts,
+		'worker_id', (SELECT w.worker_id FROM jobsched.workers w WHERE w.id = worker), 'progress', progress) AS answer) o
+$$;
+
+CREATE FUNCTION jobsched.rest_explain(id uuid) RETURNS json LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+	$$ SELECT json_build_object('status', x.status, 'reason', x.reason) FROM jobsched.explain_job(id) x $$;
+COMMENT ON FUNCTION jobsched.rest_explain(uuid) IS 'GET /jobs/{id}/explain: {"status": ..., "reason": ...} of explain_job()';
+
+/* ------------------------------------------------------- REST: steering jobs */
+
+CREATE FUNCTION jobsched._job_json(id uuid) RETURNS json LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	answer text := (SELECT m.job FROM jobsched.rest_get_many(ARRAY[_job_json.id]) m);
+BEGIN
+	IF answer IS NULL THEN
+		PERFORM jobsched._unknown_job(id);
+	END IF;
+	RETURN answer;
+END $$;
+
+CREATE FUNCTION jobsched.rest_pause(id uuid) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+	$$ BEGIN PERFORM jobsched.pause(id); RETURN jobsched._job_json(id); END $$;
+CREATE FUNCTION jobsched.rest_resume(id uuid) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+	$$ BEGIN PERFORM jobsched.resume(id); RETURN jobsched._job_json(id); END $$;
+CREATE FUNCTION jobsched.rest_run(id uuid) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+	$$ BEGIN PERFORM jobsched.run_now(id); RETURN jobsched._job_json(id); END $$;
+CREATE FUNCTION jobsched.rest_retry(id uuid) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+	$$ BEGIN PERFORM jobsched.retry(id); RETURN jobsched._job_json(id); END $$;
+COMMENT ON FUNCTION jobsched.rest_pause(uuid) IS 'POST /jobs/{id}/pause: pause() and the job';
+COMMENT ON FUNCTION jobsched.rest_resume(uuid) IS 'POST /jobs/{id}/resume: resume() and the job';
+COMMENT ON FUNCTION jobsched.rest_run(uuid) IS 'POST /jobs/{id}/run: run_now() and the job';
+COMMENT ON FUNCTION jobsched.rest_retry(uuid) IS 'POST /jobs/{id}/retry: retry() and the job';
+
+CREATE FUNCTION jobsched.rest_alter(id uuid, body jsonb) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	PERFORM jobsched._check_fields(body, '{"payload": "object|array|string", "next_run_time": "number|string", "queue": "string", "priority": "number",
+		"max_retries": "number", "timeout": "number", "expires_at": "number|string", "retry_delay": "number", "retry_delay_max": "number", "backoff": "string"}', '');
+	PERFORM jobsched.alter_job(id, body -> 'payload', jobsched._time_field(body, 'next_run_time', ''), body ->> 'queue',
+		jobsched._int_field(body, 'priority', '', NULL), jobsched._int_field(body, 'max_retries', '', NULL), jobsched._duration_field(body, 'timeout', ''),
+		jobsched._time_field(body, 'expires_at', ''), jobsched._duration_field(body, 'retry_delay', ''), jobsched._duration_field(body, 'retry_delay_max', ''),
+		body ->> 'backoff');
+	RETURN jobsched._job_json(id);
+END $$;
+COMMENT ON FUNCTION jobsched.rest_alter(uuid, jsonb) IS 'PATCH /jobs/{id}: alter_job() with the fields of the body, and the job';
+
+/* ------------------------------------------------------------ REST: schedules */
+
+CREATE FUNCTION jobsched._fire_time(at timestamptz, local_time timestamp, note text) RETURNS json LANGUAGE sql STABLE AS $$
+	SELECT json_build_object('at', jobsched._iso(at), 'time', extract(epoch FROM at)::float8, 'local_time', to_char(local_time, 'YYYY-MM-DD"T"HH24:MI:SS'),
+		'utc_offset', CASE WHEN o.seconds < 0 THEN '-' ELSE '+' END || to_char(make_interval(secs => abs(o.seconds)), 'HH24:MI'), 'note', note)
+	FROM (SELECT extract(epoch FROM local_time - (at AT TIME ZONE 'UTC'))::int AS seconds) o
+$$;
+
+CREATE FUNCTION jobsched.rest_cron_next(query jsonb) RETURNS json LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	expr text := jobsched._param(query, 'expr');
+	zone text := coalesce(jobsched._param(query, 'time_zone'), jobsched._default_time_zone());
+	n int := jobsched._int_param(query, 'n', 1, 1000, 5);
+	after timestamptz := coalesce(jobsched._time_param(query, 'after'), clock_timestamp());
+BEGIN
+	IF expr IS NULL THEN
+		PERFORM jobsched._invalid('expr', 'expr: missing', 'A cron expression, such as expr=*/5+*+*+*+*');
+	END IF;
+	RETURN json_build_object('expr', expr, 'description', jobsched.cron_describe(expr), 'time_zone', jobsched._zone_name(zone), 'times',
+		(SELECT coalesce(json_agg(jobsched._fire_time(t.at, t.local_time, t.note) ORDER BY t.number), '[]') FROM jobsched.cron_next_n(expr, n, after, zone) t));
+END $$;
+COMMENT ON FUNCTION jobsched.rest_cron_next(jsonb) IS
+'GET /cron/next: the expression in English and its next times. query: expr, time_zone, n, after, as texts; JS001 names the one at fault';
+
+/* The time that is planned, then those after it. */
+CREATE FUNCTION jobsched._fire_times(s jobsched.schedules, at timestamptz, n int) RETURNS json LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	times json[] := '{}';
+	t record;
+BEGIN
+	WHILE at IS NOT NULL AND cardinality(times) < n LOOP
+		/* The clock of the zone, and what there is to say; another policy of the schedule may have moved the time. */
+		SELECT x.* INTO t FROM jobsched.cron_next_n(s.cron, 1, at - interval '1 microsecond', s.time_zone) x;
+		times := times || jobsched._fire_time(at, CASE WHEN t.at = at THEN t.local_time ELSE at AT TIME ZONE s.time_zone END, CASE WHEN t.at = at THEN t.note END);
+		s.fired := s.fired + 1;
+		BEGIN
+			at := jobsched._next_time(s, at);
+		EXCEPTION WHEN SQLSTATE 'JS001' THEN
+			EXIT;	/* it has no further time */
+		END;
+	END LOOP;
+	RETURN to_json(times);
+END $$;
+
+CREATE FUNCTION jobsched._schedules_json(ids uuid[], brief boolean, ahead int) RETURNS json[] LANGUAGE sql STABLE AS $$
+	SELECT array_agg(json_build_object('schedule_name', s.schedule_name, 'id', s.job_id, 'owner', s.owner, 'status', m.job -> 'status', 'cron', s.cron,
+		'description', jobsched.cron_describe(s.cron), 'time_zone', s.time_zone, 'name', m.job -> 'name', 'payload', m.job -> 'payload', 'queue', m.job -> 'queue',
+		'priority', m.job -> 'priority', 'max_retries', m.job -> 'max_retries', 'timeout', m.job -> 'timeout', 'misfire_policy', s.misfire_policy,
+		'overlap_policy', s.overlap_policy, 'catchup_window', extract(epoch FROM s.catchup_window)::float8, 'catchup_max', s.catchup_max,
+		'jitter', extract(epoch FROM s.jitter)::float8, 'starts_at', jobsched._iso(s.starts_at), 'ends_at', jobsched._iso(s.ends_at), 'max_runs', s.max_runs,
+		'fired', s.fired, 'dst_gap', s.dst_gap, 'dst_overlap', s.dst_overlap, 'created_at', m.job -> 'created_at', 'last_run_at', jobsched._iso(s.last_run_at),
+		'next_run_time', extract(epoch FROM t.due_at)::float8, 'next_run_at', jobsched._iso(t.due_at), 'last_execution', m.job -> 'last_execution',
+		'next', jobsched._fire_times(s, t.run_at, ahead), 'omitted', coalesce(m.job -> 'omitted', '[]')) ORDER BY u.n)
+	FROM unnest(ids) WITH ORDINALITY AS u(id, n)
+	JOIN (SELECT g.id, g.job::json FROM jobsched.rest_get_many(ids, brief) g) m ON m.id = u.id
+	JOIN jobsched.schedules s ON s.job_id = u.id
+	LEFT JOIN LATERAL (SELECT x.due_at, x.run_at FROM jobsched.timers x WHERE x.job_id = u.id AND x.cron AND NOT s.paused ORDER BY x.due_at LIMIT 1) t ON true
+$$;
+
+CREATE FUNCTION jobsched.rest_schedules(query jsonb) RETURNS json LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	most int := jobsched._int_param(query, 'limit', 1, 200, 50);
+	n int := jobsched._int_param(query, 'next', 0, 20, 0);
+	prefix text := jobsched._param(query, 'q');
+	everything boolean := jobsched._sees_all();
+	who text := jobsched.caller();
+	ids uuid[] := '{}';
+	examined int := 0;
+	r record;
+	mark uuid;
+BEGIN
+	FOR r IN
+		SELECT s.job_id, j.state <> 'cancelled' AND (everything OR s.owner = who)
+			AND (prefix IS NULL OR starts_with(j.name, prefix) OR coalesce(starts_with(s.schedule_name, prefix), false)) AS fits
+		FROM jobsched.schedules s JOIN jobsched.jobs j ON j.id = s.job_id AND j.slot IN (jobsched.slot_of(s.job_id), 16)
+		WHERE s.job_id < coalesce(jobsched._uuid_param(query, 'cursor'), 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+		ORDER BY s.job_id DESC LIMIT 10000
+	LOOP
+		examined := examined + 1;
+		IF r.fits AND cardinality(ids) = most THEN
+			mark := ids[most];
+			EXIT;
+		ELSIF r.fits THEN
+			ids := ids || r.job_id;
+		END IF;
+		mark := CASE examined WHEN 10000 THEN r.job_id END;
+	END LOOP;
+	RETURN json_build_object('schedules', coalesce(to_json(jobsched._schedules_json(ids, true, n)), '[]'), 'next_cursor', mark);
+END $$;
+COMMENT ON FUNCTION jobsched.rest_schedules(jsonb) IS
+'GET /schedules: {"schedules": [...], "next_cursor": id or null}, newest first. query: q, next (number of next times), limit, cursor, as texts';
+
+/* The job of a schedule, by name or id; only one that the caller may change when it is to be changed. */
+CREATE FUNCTION jobsched._rest_schedule_id(schedule_name text, change boolean) RETURNS uuid LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+DECLARE
+	ids uuid[];
+BEGIN
+	SELECT array_agg(s.job_id) INTO ids FROM jobsched.schedules s WHERE s.schedule_name = _rest_schedule_id.schedule_name AND s.owner = jobsched.caller();
+	IF ids IS NULL AND (CASE WHEN change THEN jobsched._manages_all() ELSE jobsched._sees_all() END) THEN
+		SELECT array_agg(s.job_id) INTO ids FROM jobsched.schedules s WHERE s.schedule_name = _rest_schedule_id.schedule_name;
+	END IF;
+	IF ids IS NULL AND _rest_schedule_id.schedule_name ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN
+		SELECT array_agg(s.job_id) INTO ids FROM jobsched.schedules s WHERE s.job_id = _rest_schedule_id.schedule_name::uuid
+			AND (s.owner = jobsched.caller() OR CASE WHEN change THEN jobsched._manages_all() ELSE jobsched._sees_all() END);
+	END IF;
+	IF ids IS NULL THEN
+		PERFORM jobsched._unknown('schedule', _rest_schedule_id.schedule_name, 'It may never have existed, or belong to another role.');
+	ELSIF cardinality(ids) > 1 THEN
+		PERFORM jobsched._conflict(format('schedule %L exists for %s owners', _rest_schedule_id.schedule_name, cardinality(ids)), 'Name it by the id of its job.');
+	END IF;
+	RETURN ids[1];
+END $$;
+
+CREATE FUNCTION jobsched.rest_schedule(schedule_name text, query jsonb) RETURNS json LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+	$$ SELECT (jobsched._schedules_json(ARRAY[jobsched._rest_schedule_id(schedule_name, false)], false, jobsched._int_param(query, 'next', 0, 20, 0)::int))[1] $$;
+COMMENT ON FUNCTION jobsched.rest_schedule(text, jsonb) IS 'GET /schedules/{name}: by its name or the id of its job. query: next; JS002 when there is none';
+
+CREATE FUNCTION jobsched.rest_put_schedule(schedule_name text, body jsonb, OUT answer json, OUT created boolean) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+	id uuid;
+	other text;
+BEGIN
+	PERFORM jobsched._check_fields(body, '{"cron": "string", "name": "string", "payload": "object|array|string", "time_zone": "string", "queue": "string",
+		"priority": "number", "max_retries": "number", "timeout": "number", "misfire_policy": "string", "overlap_policy": "string", "catchup_window": "number",
+		"catchup_max": "number", "jitter": "number", "starts_at": "number|string", "ends_at": "number|string", "max_runs": "number", "dst_gap": "string",
+		"dst_overlap": "string"}', '');
+	/* schedule() takes the same lock. */
+	PERFORM pg_advisory_xact_lock(hashtextextended('jobsched.schedule ' || jobsched.caller() || ' ' || rest_put_schedule.schedule_name, 0));
+	created := NOT EXISTS (SELECT FROM jobsched.schedules s WHERE s.owner = jobsched.caller() AND s.schedule_name = rest_put_schedule.schedule_name);
+	IF created AND jobsched._manages_all() THEN
+		SELECT s.owner INTO other FROM jobsched.schedules s WHERE s.schedule_name = rest_put_schedule.schedule_name LIMIT 1;
+		IF other IS NOT NULL THEN
+			PERFORM jobsched._conflict(format('schedule %L belongs to role %s', rest_put_schedule.schedule_name, other), 'That role can change it with jobsched.schedule(), or delete it first.');
+		END IF;
+	END IF;
+	id := jobsched.schedule(rest_put_schedule.schedule_name, body ->> 'cron', body ->> 'name', coalesce(body -> 'payload', '{}'), body ->> 'time_zone', body ->> 'queue',
+		jobsched._int_field(body, 'priority', '', 0), jobsched._int_field(body, 'max_retries', '', 3), jobsched._duration_field(body, 'timeout', ''),
+		coalesce(body ->> 'misfire_policy', 'run_once'), coalesce(body ->> 'overlap_policy', 'skip'),
+		coalesce(jobsched._duration_field(body, 'catchup_window', ''), '1 day'), jobsched._int_field(body, 'catchup_max', '', 100),
+		jobsched._duration_field(body, 'jitter', ''), jobsched._time_field(body, 'starts_at', ''), jobsched._time_field(body, 'ends_at', ''),
+		jobsched._int_field(body, 'max_runs', '', NULL), coalesce(body ->> 'dst_gap', 'next_valid'), coalesce(body ->> 'dst_overlap', 'first'));
+	answer := (jobsched._schedules_json(ARRAY[id], false, 0))[1];
+END $$;
+COMMENT ON FUNCTION jobsched.rest_put_schedule(text, jsonb) IS
+'PUT /schedules/{name}: schedule() with the fields of the body; the schedule, and whether it was made. JS003 when it belongs to another role';
+
+CREATE FUNCTION jobsched.rest_delete_schedule(schedule_name text) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	id uuid := jobsched._rest_schedule_id(schedule_name, true);
+BEGIN
+	PERFORM jobsched.unschedule(id);
+	RETURN jobsched._job_json(id);
+END $$;
+CREATE FUNCTION jobsched.rest_pause_schedule(schedule_name text) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	id uuid := jobsched._rest_schedule_id(schedule_name, true);
+BEGIN
+	PERFORM jobsched.pause(id);
+	RETURN (jobsched._schedules_json(ARRAY[id], false, 0))[1];
+END $$;
+CREATE FUNCTION jobsched.rest_resume_schedule(schedule_name text) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	id uuid := jobsched._rest_schedule_id(schedule_name, true);
+BEGIN
+	PERFORM jobsched.resume(id);
+	RETURN (jobsched._schedules_json(ARRAY[id], false, 0))[1];
+END $$;
+CREATE FUNCTION jobsched.rest_run_schedule(schedule_name text) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	id uuid := jobsched._rest_schedule_id(schedule_name, true);
+BEGIN
+	PERFORM jobsched.run_now(id);
+	RETURN (jobsched._schedules_json(ARRAY[id], false, 0))[1];
+END $$;
+COMMENT ON FUNCTION jobsched.rest_delete_schedule(text) IS 'DELETE /schedules/{name}: unschedule() and its job';
+COMMENT ON FUNCTION jobsched.rest_pause_schedule(text) IS 'POST /schedules/{name}/pause: pause() and the schedule';
+COMMENT ON FUNCTION jobsched.rest_resume_schedule(text) IS 'POST /schedules/{name}/resume: resume() and the schedule';
+COMMENT ON FUNCTION jobsched.rest_run_schedule(text) IS 'POST /schedules/{name}/run: run_now() and the schedule';
+
+/* ---------------------------------------------- REST: queues, workers, numbers */
+
+CREATE FUNCTION jobsched._count_limit() RETURNS int LANGUAGE sql IMMUTABLE AS $$ SELECT 100000 $$;
+
+CREATE FUNCTION jobsched._timers_between(queue smallint, after timestamptz, upto timestamptz) RETURNS int LANGUAGE sql STABLE AS $$
+	SELECT count(*)::int FROM (SELECT FROM generate_series(0, 9) AS p(priority)
+		CROSS JOIN LATERAL (SELECT FROM jobsched.timers t WHERE t.queue = _timers_between.queue AND t.priority = p.priority AND t.due_at > after AND t.due_at <= upto
+			LIMIT jobsched._count_limit()) x LIMIT jobsched._count_limit()) y
+$$;
+
+CREATE FUNCTION jobsched._oldest_due(queue smallint) RETURNS float8 LANGUAGE sql STABLE AS $$
+	SELECT extract(epoch FROM clock_timestamp() - min(x.due_at))::float8 FROM generate_series(0, 9) AS p(priority)
+	CROSS JOIN LATERAL (SELECT t.due_at FROM jobsched.timers t WHERE t.queue = _oldest_due.queue AND t.priority = p.priority AND t.due_at <= clock_timestamp()
+		ORDER BY t.due_at LIMIT 1) x
+$$;
+
+CREATE FUNCTION jobsched._queues_json(names text[]) RETURNS json[] LANGUAGE sql STABLE AS $$
+	WITH d AS MATERIALIZED (
+		SELECT d.queue, d.status, count(DISTINCT d.id) AS dispatches, count(*) AS runs
+		FROM jobsched.dispatches d CROSS JOIN LATERAL generate_series(1, cardinality(d.job_ids)) AS u(n)
+		WHERE (d.done >> (u.n - 1)) & 1 = 0 GROUP BY 1, 2),
+	w AS MATERIALIZED (
+		SELECT n.name, count(*) AS workers, sum(w.slots) AS slots FROM jobsched.workers w CROSS JOIN LATERAL unnest(w.queues) AS n(name)
+		WHERE w.state = 'live' AND w.last_seen > clock_timestamp() - jobsched.worker_lease() GROUP BY 1)
+	SELECT array_agg(json_build_object('name', q.name, 'paused', q.paused, 'paused_by', q.paused_by, 'paused_at', jobsched._iso(q.paused_at),
+		'due', jobsched._timers_between(q.id, '-infinity', x.at), 'scheduled', jobsched._timers_between(q.id, x.at, '294276-01-01'),
+		'held', jobsched._timers_between(q.id, '294276-01-01', 'infinity'), 'oldest_due_seconds', jobsched._oldest_due(q.id),
+		'queued', coalesce(dq.runs, 0), 'running', coalesce(dc.runs, 0), 'dispatches', coalesce(dq.dispatches, 0), 'window', q.dispatch_window,
+		'workers', coalesce(w.workers, 0), 'slots', coalesce(w.slots, 0), 'count_limit', jobsched._count_limit()) ORDER BY u.n)
+	FROM unnest(names) WITH ORDINALITY AS u(name, n) JOIN jobsched.queues q ON q.name = u.name CROSS JOIN (SELECT clock_timestamp() AS at) x
+	LEFT JOIN d dq ON dq.queue = q.id AND dq.status = 'queued' LEFT JOIN d dc ON dc.queue = q.id AND dc.status = 'claimed'
+	LEFT JOIN w ON w.name = q.name
+$$;
+
+CREATE FUNCTION jobsched.rest_queues(query jsonb) RETURNS json LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	most int := jobsched._int_param(query, 'limit', 1, 200, 50);
+	names text[] := ARRAY(SELECT q.name FROM jobsched.queues q WHERE q.name > coalesce(jobsched._param(query, 'cursor'), '') ORDER BY q.name LIMIT most + 1);
+BEGIN
+	RETURN json_build_object('queues', coalesce(to_json(jobsched._queues_json(names[1:most])), '[]'), 'next_cursor', CASE WHEN cardinality(names) > most THEN names[most] END);
+END $$;
+COMMENT ON FUNCTION jobsched.rest_queues(jsonb) IS 'GET /queues: {"queues": [...], "next_cursor": name or null}, by name. query: limit, cursor, as texts';
+
+CREATE FUNCTION jobsched.rest_queue(queue text) RETURNS json LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF NOT EXISTS (SELECT FROM jobsched.queues q WHERE q.name = rest_queue.queue) THEN
+		PERFORM jobsched._unknown('queue', rest_queue.queue, 'GET /queues lists those that jobs or workers have named.');
+	END IF;
+	RETURN (jobsched._queues_json(ARRAY[rest_queue.queue]))[1];
+END $$;
+COMMENT ON FUNCTION jobsched.rest_queue(text) IS 'GET /queues/{name}: JS002 when there is none';
+
+CREATE FUNCTION jobsched.rest_pause_queue(queue text) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+	$$ BEGIN PERFORM jobsched.rest_queue(queue); PERFORM jobsched._pause_queue(queue, true); RETURN jobsched.rest_queue(queue); END $$;
+CREATE FUNCTION jobsched.rest_resume_queue(queue text) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+	$$ BEGIN PERFORM jobsched.rest_queue(queue); PERFORM jobsched._pause_queue(queue, false); RETURN jobsched.rest_queue(queue); END $$;
+COMMENT ON FUNCTION jobsched.rest_pause_queue(text) IS 'POST /queues/{name}/pause: pause_queue() and the queue';
+COMMENT ON FUNCTION jobsched.rest_resume_queue(text) IS 'POST /queues/{name}/resume: resume_queue() and the queue';
+
+CREATE FUNCTION jobsched.rest_workers(query jsonb) RETURNS json LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	wanted text := jobsched._choice_param(query, 'state', '{live,silent,stopped}');
+	most int := jobsched._int_param(query, 'limit', 1, 1000, 200);
+	at timestamptz := clock_timestamp();
+BEGIN
+	RETURN json_build_object('workers', (
+		SELECT coalesce(json_agg(json_build_object('id', x.id, 'worker_id', x.worker_id, 'state', x.now, 'queues', x.queues, 'slots', x.slots,
+			'running', (SELECT count(*) FROM jobsched.dispatches d CROSS JOIN LATERAL generate_series(1, cardinality(d.job_ids)) AS u(n)
+				WHERE d.worker = x.id AND d.status = 'claimed' AND (d.done >> (u.n - 1)) & 1 = 0),
+			'started_at', jobsched._iso(x.started_at), 'last_seen', jobsched._iso(x.last_seen),
+			'silent_seconds', greatest(extract(epoch FROM at - x.last_seen), 0)::float8, 'load', x.load, 'info', x.info) ORDER BY x.place, x.last_seen DESC, x.id), '[]')
+		FROM (SELECT w.*, v.now, array_position('{live,silent,stopped}'::text[], v.now) AS place
+			FROM jobsched.workers w CROSS JOIN LATERAL (SELECT CASE WHEN w.state <> 'live' THEN 'stopped' WHEN w.last_seen > at - jobsched.worker_lease() THEN 'live' ELSE 'silent' END AS now) v
+			WHERE wanted IS NULL OR v.now = wanted ORDER BY place, w.last_seen DESC, w.id LIMIT most) x));
+END $$;
+COMMENT ON FUNCTION jobsched.rest_workers(jsonb) IS 'GET /workers: {"workers": [...]}, live ones first. query: state (live, silent, stopped), limit, as texts';
+
+CREATE FUNCTION jobsched.rest_stats(query jsonb) RETURNS json LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	tables boolean := coalesce(jobsched._choice_param(query, 'tables', '{true,false}')::boolean, true);
+	most int := jobsched._count_limit();
+	at timestamptz := clock_timestamp();
+	answer jsonb;
+BEGIN
+	answer := jsonb_build_object('count_limit', most, 'counts', jsonb_build_object(
+			'due', (SELECT least(sum(jobsched._timers_between(q.id, '-infinity', at)), most) FROM jobsched.queues q),
+			'scheduled', (SELECT least(sum(jobsched._timers_between(q.id, at, '294276-01-01')), most) FROM jobsched.queues q),
+			'retrying', (SELECT count(*) FROM (SELECT FROM jobsched.timers t WHERE t.attempt > 1 LIMIT most) x),
+			'paused', (SELECT count(*) FROM (SELECT FROM jobsched.timers t WHERE t.due_at = 'infinity' LIMIT most) x))
+		|| (SELECT jsonb_build_object('queued', count(*) FILTER (WHERE d.status = 'queued'), 'running', count(*) FILTER (WHERE d.status = 'claimed'))
+			FROM jobsched.dispatches d CROSS JOIN LATERAL generate_series(1, cardinality(d.job_ids)) AS u(n) WHERE (d.done >> (u.n - 1)) & 1 = 0),
+		'oldest_due_seconds', (SELECT max(jobsched._oldest_due(q.id)) FROM jobsched.queues q),
+		'failed_kept', (SELECT count(*) FROM (SELECT FROM jobsched.job_executions e
+			WHERE e.final AND e.status IN ('failed', 'cancelled', 'expired') AND e.status = 'failed' LIMIT most) x),
+		'queues', (SELECT jsonb_build_object('all', count(*), 'paused', count(*) FILTER (WHERE q.paused)) FROM jobsched.queues q),
+		'workers', (SELECT jsonb_build_object('live', count(*) FILTER (WHERE w.live), 'silent', count(*) FILTER (WHERE NOT w.live), 'slots', coalesce(sum(w.slots) FILTER (WHERE w.live), 0))
+			FROM (SELECT x.slots, x.last_seen > at - jobsched.worker_lease() AS live FROM jobsched.workers x WHERE x.state = 'live') w),
+		'schedulers', (SELECT coalesce(jsonb_agg(to_jsonb(s) ORDER BY s.slice), '[]') FROM jobsched.scheduler_status() s WHERE s.database = current_database()),
+		'ready', jobsched.health());
+	IF tables THEN
+		answer := answer || jsonb_build_object('tables', (SELECT jsonb_agg(to_jsonb(s) ORDER BY s.name) FROM jobsched.stats() s));
+	END IF;
+	RETURN answer;
+END $$;
+COMMENT ON FUNCTION jobsched.rest_stats(jsonb) IS 'GET /stats: counts by status (up to count_limit each), workers, schedulers, readiness. query: tables (true, false) for those of stats()';
+
+/*
+ * Ends of attempts since a time.  A slot's leaf of job_executions is written at its end only, so what is recent is in its last pages:
+ * the first of them is found by halving, and of more than `most` pages an even sample is read, in stretches.  No index is needed, nor
+ * any other work where jobs end.  Rows on the edge may be missing: writers fill several pages at a time.
+ */
+CREATE FUNCTION jobsched._recent_ends(since timestamptz, most int)
+	RETURNS TABLE (job_id uuid, run_at timestamptz, attempt smallint, status text, final boolean, started_at timestamptz, finished_at timestamptz, sampled float8) LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+DECLARE
+	slots smallint[] := '{}';
+	firsts bigint[] := '{}';
+	ends bigint[] := '{}';
+	leaf smallint;
+	pages bigint;
+	lo bigint;
+	hi bigint;
+	middle bigint;
+	latest timestamptz;
+	total bigint := 0;
+	stretch int := 16;
+	step bigint;
+	part float8 := 1;
+	page bigint;
+BEGIN
+	FOR leaf IN SELECT r.slot FROM jobsched.ring r WHERE r.closed_at IS NULL OR r.closed_at > since UNION SELECT jobsched._open_slot() LOOP
+		pages := pg_relation_size(format('jobsched.job_executions_%s', leaf)::regclass) / current_setting('block_size')::int;
+		lo := 0;
+		hi := pages;
+		WHILE lo < hi LOOP
+			middle := (lo + hi) / 2;
+			SELECT max(e.finished_at) INTO latest FROM jobsched.job_executions e
+			WHERE e.slot = leaf AND e.ctid >= format('(%s,0)', middle)::tid AND e.ctid < format('(%s,0)', middle + 1)::tid;
+			IF latest < since THEN
+				lo := middle + 1;
+			ELSE
+				hi := middle;
+			END IF;
+		END LOOP;
+		lo := greatest(lo - 64, 0);
+		slots := slots || leaf;
+		firsts := firsts || lo;
+		ends := ends || pages;
+		total := total + pages - lo;
+	END LOOP;
+	step := stretch;
+	IF total > most THEN
+		step := ceil(total * stretch::float8 / most);
+		part := stretch::float8 / step;
+	END IF;
+	FOR i IN 1 .. cardinality(slots) LOOP
+		page := firsts[i];
+		WHILE page < ends[i] LOOP
+			RETURN QUERY
+			SELECT e.job_id, e.run_at, e.attempt, e.status, e.final, e.started_at, e.finished_at, part FROM jobsched.job_executions e
+			WHERE e.slot = slots[i] AND e.ctid >= format('(%s,0)', page)::tid AND e.ctid < format('(%s,0)', least(page + stretch, ends[i]))::tid AND e.finished_at >= since;
+			page := page + step;
+		END LOOP;
+	END LOOP;
+END $$;
+
+CREATE FUNCTION jobsched.rest_history(query jsonb) RETURNS json LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	minutes int := jobsched._int_param(query, 'minutes', 1, 1440, 60);
+	this timestamptz := date_trunc('minute', clock_timestamp());
+BEGIN
+	RETURN (
+		WITH x AS MATERIALIZED (
+			SELECT date_trunc('minute', e.finished_at) AS minute, e.status, e.final, e.sampled, extract(epoch FROM e.finished_at - e.started_at)::float8 AS duration,
+				CASE WHEN e.attempt = 1 THEN extract(epoch FROM e.started_at - greatest(e.run_at,
+					to_timestamp(('x' || left(e.job_id::text, 8) || substr(e.job_id::text, 10, 4))::bit(48)::bigint / 1000.0)))::float8 END AS latency
+			FROM jobsched._recent_ends(this - (minutes - 1) * interval '1 minute', 2000) e),
+		m AS (
+			SELECT x.minute, min(x.sampled) AS sampled, count(*) FILTER (WHERE x.status = 'succeeded') AS succeeded, count(*) FILTER (WHERE x.status = 'failed' AND x.final) AS failed,
+				count(*) FILTER (WHERE x.status = 'cancelled') AS cancelled, count(*) FILTER (WHERE x.status = 'expired') AS expired,
+				count(*) FILTER (WHERE x.status = 'failed' AND NOT x.final) AS retried, count(*) FILTER (WHERE x.status = 'lost') AS lost,
+				percentile_cont('{0.5,0.95}'::float8[]) WITHIN GROUP (ORDER BY greatest(x.latency, 0)) FILTER (WHERE x.latency IS NOT NULL) AS latency,
+				percentile_cont('{0.5,0.95}'::float8[]) WITHIN GROUP (ORDER BY x.duration) FILTER (WHERE x.duration IS NOT NULL) AS duration
+			FROM x GROUP BY 1)
+		SELECT json_build_object('sampled', coalesce((SELECT min(m.sampled) FROM m), 1), 'minutes', json_agg(json_build_object('at', jobsched._iso(s.at),
+			'time', extract(epoch FROM s.at)::bigint, 'succeeded', round(coalesce(m.succeeded / m.sampled, 0)), 'failed', round(coalesce(m.failed / m.sampled, 0)),
+			'cancelled', round(coalesce(m.cancelled / m.sampled, 0)), 'expired', round(coalesce(m.expired / m.sampled, 0)),
+			'retried', round(coalesce(m.retried / m.sampled, 0)), 'lost', round(coalesce(m.lost / m.sampled, 0)),
+			'start_latency_p50', round(m.latency[1]::numeric, 6), 'start_latency_p95', round(m.latency[2]::numeric, 6),
+			'duration_p50', round(m.duration[1]::numeric, 6), 'duration_p95', round(m.duration[2]::numeric, 6)) ORDER BY s.at))
+		FROM generate_series(this - (minutes - 1) * interval '1 minute', this, interval '1 minute') AS s(at) LEFT JOIN m ON m.minute = s.at);
+END $$;
+COMMENT ON FUNCTION jobsched.rest_history(jsonb) IS
+'GET /stats/history: ends by status, start latency and duration for each of the last minutes; reads at most 2000 pages and says which part of all that was. query: minutes (1..1440), as text';
+
+/* ----------------------------------------- REST: many jobs, waiting, artifacts */
+
+CREATE FUNCTION jobsched.rest_cancel_many(body jsonb) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	PERFORM jobsched._check_filter(body);
+	RETURN json_build_object('jobs', jobsched.cancel_jobs(name => body ->> 'name', queue => body ->> 'queue', status => body ->> 'status',
+		created_after => jobsched._time_field(body, 'created_after', ''), created_before => jobsched._time_field(body, 'created_before', ''),
+		dry_run => coalesce((body ->> 'dry_run')::boolean, false), "limit" => jobsched._int_field(body, 'limit', '', 10000)),
+		'dry_run', coalesce((body ->> 'dry_run')::boolean, false));
+END $$;
+CREATE FUNCTION jobsched.rest_retry_many(body jsonb) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	PERFORM jobsched._check_filter(body);
+	RETURN json_build_object('jobs', jobsched.retry_jobs(name => body ->> 'name', queue => body ->> 'queue', status => body ->> 'status',
+		created_after => jobsched._time_field(body, 'created_after', ''), created_before => jobsched._time_field(body, 'created_before', ''),
+		dry_run => coalesce((body ->> 'dry_run')::boolean, false), "limit" => jobsched._int_field(body, 'limit', '', 10000)),
+		'dry_run', coalesce((body ->> 'dry_run')::boolean, false));
+END $$;
+CREATE FUNCTION jobsched._check_filter(body jsonb) RETURNS void LANGUAGE sql STABLE AS
+	$$ SELECT jobsched._check_fields(body, '{"name": "string", "queue": "string", "status": "string", "created_after": "number|string", "created_before": "number|string",
+		"dry_run": "boolean", "limit": "number"}', '') $$;
+COMMENT ON FUNCTION jobsched.rest_cancel_many(jsonb) IS 'POST /jobs/cancel: cancel_jobs() with the fields of the body: {"jobs": how many, "dry_run": boolean}';
+COMMENT ON FUNCTION jobsched.rest_retry_many(jsonb) IS 'POST /jobs/retry: retry_jobs() with the fields of the body: {"jobs": how many, "dry_run": boolean}';
+
+/* Asked again and again for the same ids: those that have a timer or are in flight are dropped before anything else is read. */
+CREATE FUNCTION jobsched.rest_wait(ids uuid[]) RETURNS TABLE (id uuid, job text) LANGUAGE plpgsql STABLE STRICT ROWS 10 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+	over uuid[];
+BEGIN
+	over := ARRAY(SELECT i.id FROM unnest(ids) AS i(id)
+		WHERE NOT EXISTS (SELECT FROM jobsched.timers t WHERE t.job_id = i.id)
+		EXCEPT SELECT u.job_id FROM jobsched.dispatches d CROSS JOIN LATERAL unnest(d.job_ids) WITH ORDINALITY AS u(job_id, n) WHERE (d.done >> (u.n - 1)::int) & 1 = 0);
+	IF over <> '{}' THEN
+		RETURN QUERY
+		SELECT o.id, m.job FROM unnest(over) AS o(id) LEFT JOIN jobsched.rest_get_many(over) m ON m.id = o.id
+		WHERE m.job IS NULL OR m.job::json ->> 'status' IN ('succeeded', 'failed', 'cancelled', 'expired', 'ended');
+	END IF;
+END $$;
+COMMENT ON FUNCTION jobsched.rest_wait(uuid[]) IS 'GET /jobs/{id}?wait= for many: those of the jobs that have ended, and, with a null, those that there are not';
+
+CREATE FUNCTION jobsched.rest_artifact(id uuid, name text, query jsonb) RETURNS json LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+	of_run timestamptz := jobsched._time_param(query, 'run_at');
+	of_attempt int := jobsched._int_param(query, 'attempt', 1, 32767, NULL);
+	leaf smallint;
+	found_one jsonb;
+BEGIN
+	IF (of_run IS NULL) <> (of_attempt IS NULL) THEN
+		PERFORM jobsched._invalid(CASE WHEN of_run IS NULL THEN 'run_at' ELSE 'attempt' END, format('%s: missing', CASE WHEN of_run IS NULL THEN 'run_at' ELSE 'attempt' END),
+			'run_at and attempt together name an execution; without both it is the last one that has the artifact.');
+	END IF;
+	IF NOT EXISTS (SELECT FROM jobsched.jobs j WHERE j.id = rest_artifact.id AND j.slot IN (jobsched.slot_of(rest_artifact.id), 16)
+			AND (jobsched._sees_all() OR j.owner = jobsched.caller())) THEN
+		PERFORM jobsched._unknown_job(rest_artifact.id);
+	END IF;
+	FOR leaf IN
+		SELECT l.slot FROM generate_series(0, 16) AS l(slot) LEFT JOIN jobsched.ring g ON g.slot = l.slot
+		ORDER BY l.slot = 16, g.opened_at DESC NULLS LAST, l.slot DESC
+	LOOP
+		SELECT a.artifact INTO found_one FROM jobsched.job_executions e CROSS JOIN LATERAL jsonb_array_elements(e.artifacts) AS a(artifact)
+		WHERE e.slot = leaf AND e.job_id = rest_artifact.id AND e.artifacts IS NOT NULL AND (of_run IS NULL OR (e.run_at = of_run AND e.attempt = of_attempt))
+			AND a.artifact ->> 'name' = rest_artifact.name
+		ORDER BY e.finished_at DESC LIMIT 1;
+		EXIT WHEN FOUND;
+	END LOOP;
+	IF found_one IS NULL THEN
+		PERFORM jobsched._unknown('artifact', rest_artifact.name, 'GET /jobs/{id}/executions lists those of each execution.');
+	END IF;
+	RETURN found_one;
+END $$;
+COMMENT ON FUNCTION jobsched.rest_artifact(uuid, text, jsonb) IS
+'GET /jobs/{id}/artifacts/{name}: its entry in the execution that query names by run_at and attempt, else in the last that has one; JS002 when there is none';
 
 /* -------------------------------------------------------------- retention */
 
@@ -2378,7 +3175,7 @@ GRANT EXECUTE ON FUNCTION jobsched.submit(text, jsonb, timestamptz, text, text, 
 	jobsched.schedule(text, text, text, jsonb, text, text, int, int, interval, text, text, interval, int, interval, timestamptz, timestamptz, bigint, text, text),
 	jobsched.alter_schedule(uuid, text, text, jsonb, text, text, interval, int, interval, timestamptz, timestamptz, bigint, text, text) TO jobsched_submitter;
 GRANT EXECUTE ON FUNCTION jobsched.explain_job(uuid) TO jobsched_submitter, jobsched_viewer;
-GRANT EXECUTE ON FUNCTION jobsched.rest_get(uuid), jobsched.rest_get_many(uuid[]), jobsched.health(), jobsched.caller(), jobsched._sees_all(), jobsched.uuid_v7(), jobsched.slot_of(uuid), jobsched.segment_of(uuid),
+GRANT EXECUTE ON FUNCTION jobsched.rest_get(uuid), jobsched.rest_get_many(uuid[], boolean), jobsched.health(), jobsched.caller(), jobsched._sees_all(), jobsched.uuid_v7(), jobsched.slot_of(uuid), jobsched.segment_of(uuid),
 	jobsched.cron_next(text, timestamptz, text), jobsched.cron_next_n(text, int, timestamptz, text), jobsched.cron_describe(text)
 	TO jobsched_submitter, jobsched_viewer, jobsched_worker;
 GRANT SELECT ON jobsched.job_status, jobsched.runs TO jobsched_submitter, jobsched_viewer;
@@ -2389,6 +3186,19 @@ GRANT EXECUTE ON FUNCTION jobsched.register_worker(text, text[], int, jsonb), jo
 	jobsched.finish(uuid, uuid[], uuid[], smallint[], uuid[], timestamptz[], smallint[], text[], text[], text[], jsonb[], jsonb[], bigint[], bigint[], bigint[]),
 	jobsched.heartbeat(uuid, uuid[], uuid[], jsonb), jobsched.report_progress(uuid, uuid[], uuid[], smallint[], real[], text[]), jobsched.unregister_worker(uuid), jobsched.neighbours(uuid), jobsched.worker_lease() TO jobsched_worker;
 GRANT EXECUTE ON FUNCTION jobsched.adopt(), jobsched.pause_queue(text), jobsched.resume_queue(text) TO jobsched_admin;
+
+/* What REST calls.  A member of jobsched_api may call all of it and nothing else, for everybody's jobs; the others see what they see elsewhere. */
+GRANT USAGE ON SCHEMA jobsched TO jobsched_api;
+GRANT EXECUTE ON FUNCTION jobsched.rest_submit_many(text[]), jobsched.rest_cancel(uuid), jobsched.rest_pause(uuid), jobsched.rest_resume(uuid), jobsched.rest_run(uuid),
+	jobsched.rest_retry(uuid), jobsched.rest_alter(uuid, jsonb), jobsched.rest_put_schedule(text, jsonb), jobsched.rest_delete_schedule(text),
+	jobsched.rest_pause_schedule(text), jobsched.rest_resume_schedule(text), jobsched.rest_run_schedule(text), jobsched.rest_cancel_many(jsonb),
+	jobsched.rest_retry_many(jsonb) TO jobsched_api, jobsched_submitter;
+GRANT EXECUTE ON FUNCTION jobsched.rest_get_many(uuid[], boolean), jobsched.rest_jobs(jsonb), jobsched.rest_executions(uuid, jsonb), jobsched.rest_explain(uuid),
+	jobsched.rest_schedules(jsonb), jobsched.rest_schedule(text, jsonb), jobsched.rest_cron_next(jsonb), jobsched.rest_wait(uuid[]),
+	jobsched.rest_artifact(uuid, text, jsonb), jobsched.health() TO jobsched_api, jobsched_submitter, jobsched_viewer;
+GRANT EXECUTE ON FUNCTION jobsched.rest_queues(jsonb), jobsched.rest_queue(text), jobsched.rest_workers(jsonb), jobsched.rest_stats(jsonb), jobsched.rest_history(jsonb)
+	TO jobsched_api, jobsched_viewer;
+GRANT EXECUTE ON FUNCTION jobsched.rest_pause_queue(text), jobsched.rest_resume_queue(text) TO jobsched_api, jobsched_admin;
 
 /* The scheduler works as this role, never as a superuser. */
 GRANT SELECT, INSERT, UPDATE, DELETE ON jobsched.timers, jobsched.dispatches TO jobsched_scheduler;

@@ -1,6 +1,7 @@
 /*
  * answer.c: write the answer of an exchange.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,10 @@ answer_response(struct exchange *x, const struct http_response *response)
 	}
 	http_respond(x->request, response);
 	free(x->key);
+	free(x->body);
+	free(x->query);
+	for (int i = 0; i < ROUTE_MAX_PARTS; i++)
+		free(x->parts[i]);
 	batch_free(x->batch);
 	free(x);
 }
@@ -37,6 +42,49 @@ answer_json(struct exchange *x, int status, const char *json, const char *locati
 
 	if (location)
 		http_response_add(&response, "Location", location);
+	answer_response(x, &response);
+}
+
+/* FNV-1a, 64 bits: nobody gains anything from two answers with the same hash but the one who made them. */
+static uint64_t
+hash(const char *text)
+{
+	uint64_t h = 0xcbf29ce484222325;
+
+	for (; *text; text++)
+		h = (h ^ (unsigned char) *text) * 0x100000001b3;
+	return h;
+}
+
+/* RFC 9110, 13.1.2: a list of tags, compared without their W/, or "*". */
+static bool
+has_tag(const char *list, const char *tag)
+{
+	const char *opaque = tag + strlen("W/"), *found;
+
+	if (!list)
+		return false;
+	if (strcmp(list, "*") == 0)
+		return true;
+	found = strstr(list, opaque);
+	return found && (found == list || found[-1] == '/' || found[-1] == ' ' || found[-1] == ',');
+}
+
+void
+answer_tagged(struct exchange *x, const char *json)
+{
+	struct http_response response = {
+	        .status = 200, .content_type = "application/json", .body = json, .body_len = strlen(json)};
+	char tag[32];
+
+	snprintf(tag, sizeof(tag), "W/\"%016" PRIx64 "\"", hash(json));
+	response.headers[0].name = "ETag";
+	response.headers[0].value = tag;
+	if (has_tag(http_request_header(x->request, "If-None-Match"), tag)) {
+		response.status = 304;
+		response.content_type = NULL;
+		response.body_len = 0;
+	}
 	answer_response(x, &response);
 }
 
@@ -102,6 +150,19 @@ static const struct {
         {"54", 422, "too-complex"}, /* nested or large beyond a limit of the server */
 };
 
+/* What is unknown, when it is no job. */
+static void
+describe_unknown(const char *what, struct problem *problem)
+{
+	static const char *const types[] = {"unknown-schedule", "unknown-queue", "unknown-artifact"};
+
+	for (size_t i = 0; what && i < sizeof(types) / sizeof(types[0]); i++) {
+		if (strcmp(what, types[i] + strlen("unknown-")) == 0)
+			problem->type = types[i];
+	}
+	problem->field[0] = '\0';
+}
+
 static void
 describe_failure(const struct exchange *x, const struct db_answer *answer, struct problem *problem)
 {
@@ -119,6 +180,8 @@ describe_failure(const struct exchange *x, const struct db_answer *answer, struc
 			        "the database could not do it now and has done nothing: %s", message);
 		else
 			problem_set(problem, meanings[i].status, meanings[i].type, answer->field, "%s", message);
+		if (strcmp(answer->sqlstate, "JS002") == 0)
+			describe_unknown(answer->field, problem);
 		memcpy(problem->sqlstate, answer->sqlstate, sizeof(problem->sqlstate));
 		if (answer->hint && strncmp(answer->sqlstate, "JS", 2) == 0)
 			snprintf(problem->hint, sizeof(problem->hint), "%s", answer->hint);

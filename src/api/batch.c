@@ -210,6 +210,13 @@ batch_post(struct exchange *x)
 	const char *body;
 	size_t len;
 
+	if (http_request_header(x->request, "Idempotency-Key")) {
+		problem_set(&problem, 422, "invalid-field", "Idempotency-Key",
+		        "Idempotency-Key is given with a batch; allowed: with POST /jobs only, here each job may have a "
+		        "unique_key");
+		answer_problem(x, &problem, NULL);
+		return;
+	}
 	if (request_json(x, &body, &len) < 0)
 		return;
 	batch = calloc(1, sizeof(*batch));

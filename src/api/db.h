@@ -25,10 +25,38 @@ enum db_statement {
 	DB_GET, /* id uuid -> job, or no columns when there is none; together with others */
 	DB_CANCEL, /* id uuid -> job */
 	DB_HEALTH, /* -> ready, health */
+
+	/* What rest_call() sends: args -> answer, and for some the HTTP status. */
+	DB_JOBS, /* query */
+	DB_EXECUTIONS, /* id, query */
+	DB_EXPLAIN, /* id */
+	DB_PAUSE, /* id */
+	DB_RESUME, /* id */
+	DB_RUN, /* id */
+	DB_RETRY, /* id */
+	DB_ALTER, /* id, body */
+	DB_CANCEL_MANY, /* body */
+	DB_RETRY_MANY, /* body */
+	DB_SCHEDULES, /* query */
+	DB_SCHEDULE, /* name, query */
+	DB_PUT_SCHEDULE, /* name, body */
+	DB_DELETE_SCHEDULE, /* name */
+	DB_PAUSE_SCHEDULE, /* name */
+	DB_RESUME_SCHEDULE, /* name */
+	DB_RUN_SCHEDULE, /* name */
+	DB_QUEUES, /* query */
+	DB_QUEUE, /* name */
+	DB_PAUSE_QUEUE, /* name */
+	DB_RESUME_QUEUE, /* name */
+	DB_WORKERS, /* query */
+	DB_CRON_NEXT, /* query */
+	DB_STATS, /* query */
+	DB_HISTORY, /* query */
 	DB_STATEMENTS
 };
 
 #define DB_MAX_COLUMNS 3
+#define DB_MAX_ARGS 4
 
 enum db_outcome {
 	DB_OK, /* committed; columns are set */
@@ -64,6 +92,8 @@ struct db_call {
 	const struct db_text *items; /* of a batch, in place of param */
 	size_t n_items;
 	const char *key; /* of DB_SUBMIT_KEYED: what it is sorted by */
+	const char *args[DB_MAX_ARGS]; /* n_args texts in place of param, for statements that take several */
+	int n_args;
 	void (*done)(struct db_call *call, const struct db_answer *answer); /* exactly once; may free the call */
 
 	/* For db.c */

@@ -26,8 +26,8 @@ enum conn_state {
 /* Parameters of an execution; the values point into calls and buf. */
 struct db_params {
 	int n;
-	const char *values[2];
-	int lengths[2], formats[2];
+	const char *values[DB_MAX_ARGS];
+	int lengths[DB_MAX_ARGS], formats[DB_MAX_ARGS];
 	char *buf; /* grows, and is used again */
 	size_t size;
 };

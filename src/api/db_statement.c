@@ -54,9 +54,12 @@ enum {
 enum param_form {
 	PARAM_NONE,
 	PARAM_TEXT, /* of one call */
+	PARAM_ARGS, /* several of one call */
 	PARAM_TEXTS, /* text[] and the limit of waiting for locks */
 	PARAM_UUIDS /* uuid[] */
 };
+
+#define REST(id, name, sql) [id] = {name, "SELECT " sql, PARAM_ARGS, 1, INT_MAX}
 
 /*
  * Two groups of the same kind at once: one is executed while the other waits for the disk.  Bodies with a unique_key
@@ -81,6 +84,33 @@ static const struct {
                 "LATERAL (SELECT coalesce((h->>'scheduler' = 'running' OR starts_with(h->>'scheduler', 'idle: ')) AND "
                 "(h->>'adopted')::boolean, false)) AS r (ready)",
                 PARAM_NONE, 1, INT_MAX},
+        REST(DB_JOBS, "jobs", "jobsched.rest_jobs($1::jsonb)"),
+        REST(DB_EXECUTIONS, "executions", "jobsched.rest_executions($1::uuid, $2::jsonb)"),
+        REST(DB_EXPLAIN, "explain", "jobsched.rest_explain($1::uuid)"),
+        REST(DB_PAUSE, "pause", "jobsched.rest_pause($1::uuid)"),
+        REST(DB_RESUME, "resume", "jobsched.rest_resume($1::uuid)"),
+        REST(DB_RUN, "run", "jobsched.rest_run($1::uuid)"),
+        REST(DB_RETRY, "retry", "jobsched.rest_retry($1::uuid)"),
+        REST(DB_ALTER, "alter", "jobsched.rest_alter($1::uuid, $2::jsonb)"),
+        REST(DB_CANCEL_MANY, "cancel many", "jobsched.rest_cancel_many($1::jsonb)"),
+        REST(DB_RETRY_MANY, "retry many", "jobsched.rest_retry_many($1::jsonb)"),
+        REST(DB_SCHEDULES, "schedules", "jobsched.rest_schedules($1::jsonb)"),
+        REST(DB_SCHEDULE, "schedule", "jobsched.rest_schedule($1::text, $2::jsonb)"),
+        REST(DB_PUT_SCHEDULE, "put schedule",
+                "r.answer, CASE WHEN r.created THEN 201 ELSE 200 END FROM jobsched.rest_put_schedule($1::text, "
+                "$2::jsonb) AS r"),
+        REST(DB_DELETE_SCHEDULE, "delete schedule", "jobsched.rest_delete_schedule($1::text)"),
+        REST(DB_PAUSE_SCHEDULE, "pause schedule", "jobsched.rest_pause_schedule($1::text)"),
+        REST(DB_RESUME_SCHEDULE, "resume schedule", "jobsched.rest_resume_schedule($1::text)"),
+        REST(DB_RUN_SCHEDULE, "run schedule", "jobsched.rest_run_schedule($1::text)"),
+        REST(DB_QUEUES, "queues", "jobsched.rest_queues($1::jsonb)"),
+        REST(DB_QUEUE, "queue", "jobsched.rest_queue($1::text)"),
+        REST(DB_PAUSE_QUEUE, "pause queue", "jobsched.rest_pause_queue($1::text)"),
+        REST(DB_RESUME_QUEUE, "resume queue", "jobsched.rest_resume_queue($1::text)"),
+        REST(DB_WORKERS, "workers", "jobsched.rest_workers($1::jsonb)"),
+        REST(DB_CRON_NEXT, "cron next", "jobsched.rest_cron_next($1::jsonb)"),
+        REST(DB_STATS, "stats", "jobsched.rest_stats($1::jsonb)"),
+        REST(DB_HISTORY, "history", "jobsched.rest_history($1::jsonb)"),
 };
 
 const char *
@@ -205,6 +235,14 @@ db_statement_bind(
 	const struct db_call *first = TAILQ_FIRST(calls);
 	enum param_form form = statements[statement].form;
 
+	if (form == PARAM_ARGS) {
+		params->n = first->n_args;
+		for (int i = 0; i < first->n_args; i++) {
+			params->values[i] = first->args[i];
+			params->formats[i] = 0;
+		}
+		return 0;
+	}
 	params->n = form == PARAM_NONE ? 0 : form == PARAM_TEXTS ? 2 : 1;
 	if (form == PARAM_TEXT) {
 		params->values[0] = first->param.bytes;

@@ -1,7 +1,9 @@
 /*
  * jobs.c: POST /jobs, GET and DELETE /jobs/{id}.
  */
+#include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -60,6 +62,49 @@ request_json(struct exchange *x, const char **body, size_t *len)
 	return -1;
 }
 
+/*
+ * Idempotency-Key is another place for the unique_key.  It is put behind the body's other fields, where it counts also
+ * when one of them is "unique_key": null.
+ */
+static int
+take_key(struct exchange *x, const char **body, size_t *len, struct problem *problem)
+{
+	const char *key = http_request_header(x->request, "Idempotency-Key");
+	size_t end = *len;
+	json_t *value;
+	char *text;
+	int n;
+
+	if (!key)
+		return 0;
+	if (x->key && strcmp(x->key, key) != 0)
+		return problem_set(problem, 422, "invalid-field", "unique_key",
+		        "unique_key is \"%.60s\", Idempotency-Key \"%.60s\"; allowed: one of them, or the same twice",
+		        x->key, key);
+	if (x->key)
+		return 0;
+	value = json_string(key);
+	if (!value || !*key) {
+		json_decref(value);
+		return problem_set(problem, 422, "invalid-field", "Idempotency-Key",
+		        "Idempotency-Key is empty or no UTF-8; allowed: a unique_key");
+	}
+	text = json_dumps(value, JSON_ENCODE_ANY);
+	json_decref(value);
+	x->key = strdup(key);
+	while (end > 0 && (*body)[end - 1] != '}')
+		end--;
+	n = text && x->key ? asprintf(&x->body, "%.*s,\"unique_key\":%s}", (int) end - 1, *body, text) : -1;
+	free(text);
+	if (n < 0) {
+		x->body = NULL;
+		return problem_set(problem, 503, "unavailable", NULL, "out of memory");
+	}
+	*body = x->body;
+	*len = (size_t) n;
+	return 0;
+}
+
 void
 jobs_post(struct exchange *x)
 {
@@ -69,7 +114,7 @@ jobs_post(struct exchange *x)
 
 	if (request_json(x, &body, &len) < 0)
 		return;
-	if (jobspec_check(body, len, &x->key, &problem) < 0) {
+	if (jobspec_check(body, len, &x->key, &problem) < 0 || take_key(x, &body, &len, &problem) < 0) {
 		answer_problem(x, &problem, NULL);
 		return;
 	}
@@ -100,10 +145,12 @@ on_job(struct db_call *call, const struct db_answer *answer)
 
 	if (answer->outcome != DB_OK)
 		answer_db_problem(x, answer);
-	else if (answer->columns[0])
-		answer_json(x, 200, answer->columns[0], NULL);
-	else
+	else if (!answer->columns[0])
 		answer_unknown_job(x);
+	else if (call->statement == DB_GET)
+		answer_tagged(x, answer->columns[0]);
+	else
+		answer_json(x, 200, answer->columns[0], NULL);
 }
 
 static void

@@ -149,6 +149,7 @@ usage(FILE *out)
 	        "  --check-config           print the settings that would be used, secrets masked, and exit\n"
 	        "  --hash-token NAME ROLE   read a token from standard input, print its line for API_TOKENS_FILE, and exit\n"
 	        "                           (ROLE: viewer, submitter or admin)\n"
+	        "  --routes                 print the calls it answers, with the least role for each, and exit\n"
 	        "  --help                   print this and exit\n"
 	        "  --version                print the version and exit\n\n"
 	        "Settings are read from the environment, then from .env in the working directory:\n\n");
@@ -364,7 +365,8 @@ static int
 parse_options(int argc, char **argv, bool *check_config)
 {
 	static const struct option options[] = {{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'},
-	        {"check-config", no_argument, NULL, 'c'}, {"hash-token", no_argument, NULL, 't'}, {NULL, 0, NULL, 0}};
+	        {"check-config", no_argument, NULL, 'c'}, {"hash-token", no_argument, NULL, 't'},
+	        {"routes", no_argument, NULL, 'r'}, {NULL, 0, NULL, 0}};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "hV", options, NULL)) != -1) {
@@ -374,6 +376,9 @@ parse_options(int argc, char **argv, bool *check_config)
 			return 0;
 		case 'V':
 			printf(PROGRAM " " JOBSCHED_VERSION "\n");
+			return 0;
+		case 'r':
+			routes_print(stdout);
 			return 0;
 		case 't':
 			return hash_token(argc - optind, argv + optind);

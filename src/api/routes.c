@@ -11,51 +11,120 @@
 #include "log.h"
 #include "uuid.h"
 
-/* "{id}" stands for a uuid.  GET answers HEAD too, and every path answers OPTIONS. */
-static const struct route {
-	const char *path;
-	enum http_method method;
-	enum api_role role; /* the least that may call it */
-	void (*handle)(struct exchange *x);
-	const char *help;
-} routes[];
-
 static void
 list_routes(struct exchange *x)
 {
-	char text[2048];
+	char text[8192];
 	size_t len = 0;
 
 	len += (size_t) snprintf(text, sizeof(text), "jobsched REST API\n\n");
-	for (const struct route *r = routes; r->path && len < sizeof(text); r++)
-		len += (size_t) snprintf(text + len, sizeof(text) - len, "%-7s %-14s %s\n", http_method_name(r->method),
-		        r->path, r->help);
+	for (const struct route *r = api_routes; r->path && len < sizeof(text); r++)
+		len += (size_t) snprintf(text + len, sizeof(text) - len, "%-7s %-28s %-10s %s\n",
+		        http_method_name(r->method), r->path, api_role_name(r->role), r->help);
 	answer_text(x, 200, text);
 }
 
-static const struct route routes[] = {{"/", HTTP_METHOD_GET, API_ANYBODY, list_routes, "this list"},
-        {"/jobs", HTTP_METHOD_POST, API_SUBMITTER, jobs_post, "submit a job"},
-        {"/jobs/batch", HTTP_METHOD_POST, API_SUBMITTER, batch_post, "submit many jobs"},
-        {"/jobs/{id}", HTTP_METHOD_GET, API_VIEWER, jobs_get, "a job with its status and last execution"},
-        {"/jobs/{id}", HTTP_METHOD_DELETE, API_SUBMITTER, jobs_delete, "cancel a job"},
-        {"/healthz", HTTP_METHOD_GET, API_ANYBODY, health_live, "200 while this process serves"},
-        {"/readyz", HTTP_METHOD_GET, API_ANYBODY, health_ready, "200 when database and scheduler work, else 503"},
-        {NULL, HTTP_METHOD_OTHER, API_ADMIN, NULL, NULL}};
+/* A function of this program answers. */
+#define HANDLER(how, where, who, function, about)                                                                \
+	{                                                                                                        \
+		.path = where, .method = HTTP_METHOD_##how, .role = API_##who, .handle = function, .help = about \
+	}
+
+/* A function of the database does. */
+#define CALL(how, where, who, what, about, ...)                                                     \
+	{                                                                                           \
+		.path = where, .method = HTTP_METHOD_##how, .role = API_##who, .handle = rest_call, \
+		.statement = DB_##what, .help = about, __VA_ARGS__                                  \
+	}
+
+const struct route api_routes[] = {
+        HANDLER(GET, "/", ANYBODY, list_routes, "this list"),
+        CALL(GET, "/jobs", VIEWER, JOBS, "jobs, newest first",
+                .query = "status name queue frequency schedule q created_after created_before limit cursor"),
+        HANDLER(POST, "/jobs", SUBMITTER, jobs_post, "submit a job"),
+        HANDLER(POST, "/jobs/batch", SUBMITTER, batch_post, "submit many jobs"),
+        HANDLER(GET, "/jobs/{id}", VIEWER, jobs_get, "a job with its status and last execution"),
+        CALL(PATCH, "/jobs/{id}", SUBMITTER, ALTER, "change a once job that has not started", .body = true),
+        HANDLER(DELETE, "/jobs/{id}", SUBMITTER, jobs_delete, "cancel a job"),
+        CALL(GET, "/jobs/{id}/executions", VIEWER, EXECUTIONS, "its runs and their attempts", .query = "limit cursor"),
+        CALL(GET, "/jobs/{id}/explain", VIEWER, EXPLAIN, "why has it not run?"),
+        CALL(POST, "/jobs/{id}/pause", SUBMITTER, PAUSE, "hold it back"),
+        CALL(POST, "/jobs/{id}/resume", SUBMITTER, RESUME, "let it go on"),
+        CALL(POST, "/jobs/{id}/run", SUBMITTER, RUN, "run it once more, now"),
+        CALL(POST, "/jobs/{id}/retry", SUBMITTER, RETRY, "try it anew"),
+        CALL(GET, "/schedules", VIEWER, SCHEDULES, "cron jobs, newest first", .query = "q next limit cursor"),
+        CALL(GET, "/schedules/{name}", VIEWER, SCHEDULE, "a schedule", .query = "next"),
+        CALL(PUT, "/schedules/{name}", SUBMITTER, PUT_SCHEDULE, "make or change a schedule", .body = true),
+        CALL(DELETE, "/schedules/{name}", SUBMITTER, DELETE_SCHEDULE, "end a schedule"),
+        CALL(POST, "/schedules/{name}/pause", SUBMITTER, PAUSE_SCHEDULE, "let its times pass"),
+        CALL(POST, "/schedules/{name}/resume", SUBMITTER, RESUME_SCHEDULE, "go on with its next time"),
+        CALL(POST, "/schedules/{name}/run", SUBMITTER, RUN_SCHEDULE, "run it now"),
+        CALL(GET, "/queues", VIEWER, QUEUES, "queues and what waits in them", .query = "limit cursor"),
+        CALL(GET, "/queues/{name}", VIEWER, QUEUE, "a queue"),
+        CALL(POST, "/queues/{name}/pause", ADMIN, PAUSE_QUEUE, "hand out nothing more of it"),
+        CALL(POST, "/queues/{name}/resume", ADMIN, RESUME_QUEUE, "hand out its jobs again"),
+        CALL(GET, "/workers", VIEWER, WORKERS, "workers, live ones first", .query = "state limit"),
+        CALL(GET, "/cron/next", VIEWER, CRON_NEXT, "the next times of a cron expression",
+                .query = "expr time_zone n after"),
+        CALL(GET, "/stats", VIEWER, STATS, "counts by status, workers, schedulers, tables", .query = "tables"),
+        CALL(GET, "/stats/history", VIEWER, HISTORY, "throughput and latency by minute", .query = "minutes"),
+        HANDLER(GET, "/healthz", ANYBODY, health_live, "200 while this process serves"),
+        HANDLER(GET, "/readyz", ANYBODY, health_ready, "200 when database and scheduler work, else 503"),
+        HANDLER(GET, "/openapi.json", ANYBODY, openapi_get, "these calls in OpenAPI 3.1"),
+        {.path = NULL},
+};
+
+void
+routes_print(FILE *out)
+{
+	for (const struct route *r = api_routes; r->path; r++)
+		fprintf(out, "%s\t%s\t%s\t%s\n", http_method_name(r->method), r->path, api_role_name(r->role),
+		        r->query ? r->query : "");
+}
+
+/* A part of a path that stands in braces. */
+struct part {
+	const char *text;
+	size_t len;
+};
 
 static bool
-path_matches(const char *pattern, const char *path, char *id)
+path_matches(const char *pattern, const char *path, struct part parts[ROUTE_MAX_PARTS], int *n)
 {
-	const char *brace = strchr(pattern, '{');
-	size_t fixed;
+	*n = 0;
+	while (*pattern && *pattern != '*') {
+		size_t len;
 
-	if (!brace)
-		return strcmp(pattern, path) == 0;
-	fixed = (size_t) (brace - pattern);
-	if (strncmp(pattern, path, fixed) != 0 || uuid_from_text(path + fixed, strlen(path + fixed), NULL) < 0)
-		return false;
-	for (size_t i = 0; i < UUID_TEXT_SIZE; i++)
-		id[i] = (char) tolower((unsigned char) path[fixed + i]);
-	return true;
+		if (*pattern != '{') {
+			if (*pattern++ != *path++)
+				return false;
+			continue;
+		}
+		len = strcspn(path, "/");
+		if (len == 0 || (strncmp(pattern, "{id}", 4) == 0 && uuid_from_text(path, len, NULL) < 0))
+			return false;
+		parts[*n].text = path;
+		parts[(*n)++].len = len;
+		path += len;
+		pattern = strchr(pattern, '}') + 1;
+	}
+	return *pattern == '*' || *path == '\0';
+}
+
+/* Decodes the parts of a path that stand in braces; an id in the first goes to x->id too, in lower case. */
+static int
+take_parts(struct exchange *x, const struct part *parts, int n)
+{
+	for (int i = 0; i < n; i++) {
+		x->parts[i] = malloc(parts[i].len + 1);
+		if (!x->parts[i] || http_decode(parts[i].text, parts[i].len, false, x->parts[i]) < 0)
+			return -1;
+	}
+	if (n > 0 && strstr(x->route->path, "{id}")) {
+		for (size_t i = 0; i < UUID_TEXT_SIZE; i++)
+			x->id[i] = (char) tolower((unsigned char) x->parts[0][i]);
+	}
+	return 0;
 }
 
 static void
@@ -101,13 +170,28 @@ answer_unrouted(struct exchange *x, unsigned known)
 	answer_problem(x, &problem, allow);
 }
 
+static void
+handle(struct exchange *x, const struct part *parts, int n)
+{
+	struct problem problem;
+
+	if (take_parts(x, parts, n) == 0) {
+		x->route->handle(x);
+		return;
+	}
+	problem_set(&problem, 503, "unavailable", NULL, "out of memory");
+	answer_problem(x, &problem, NULL);
+}
+
 void
 route_request(struct http_request *request, void *arg)
 {
 	const char *path = http_request_path(request);
 	enum http_method method = http_request_method(request);
 	struct exchange *x = calloc(1, sizeof(*x));
+	struct part parts[ROUTE_MAX_PARTS];
 	unsigned known = 0;
+	int n;
 
 	if (!x) {
 		struct http_response response = {.status = 503, .headers = {{"Retry-After", "1"}}};
@@ -119,15 +203,16 @@ route_request(struct http_request *request, void *arg)
 	x->request = request;
 	x->started_us = clock_boottime_us();
 
-	for (const struct route *r = routes; r->path; r++) {
-		if (!path_matches(r->path, path, x->id))
+	for (const struct route *r = api_routes; r->path; r++) {
+		if (!path_matches(r->path, path, parts, &n))
 			continue;
 		known |= r->method;
 		if (r->method == HTTP_METHOD_GET)
 			known |= HTTP_METHOD_HEAD;
 		if (r->method == method || (r->method == HTTP_METHOD_GET && method == HTTP_METHOD_HEAD)) {
+			x->route = r;
 			if (guard_check(x, r->role) == 0)
-				r->handle(x);
+				handle(x, parts, n);
 			return;
 		}
 	}

@@ -309,11 +309,11 @@ subtest 'paths and methods' => sub {
 		like($problem->{detail}, qr/$no_id/, 'which it names');
 	}
 	my ($status, $headers, $problem) = ask($api, 'PUT', '/jobs');
-	is_deeply([$status, $headers->{allow}], [405, 'POST, OPTIONS'], '405 for PUT /jobs');
+	is_deeply([$status, $headers->{allow}], [405, 'GET, HEAD, POST, OPTIONS'], '405 for PUT /jobs');
 	($status, $headers, $problem) = ask($api, 'POST', "/jobs/$no_id", '{}');
-	is_deeply([$status, $headers->{allow}], [405, 'GET, HEAD, DELETE, OPTIONS'], '405 for POST of a job');
+	is_deeply([$status, $headers->{allow}], [405, 'GET, HEAD, PATCH, DELETE, OPTIONS'], '405 for POST of a job');
 	($status, $headers) = ask($api, 'OPTIONS', '/jobs');
-	is_deeply([$status, $headers->{allow}], [204, 'POST, OPTIONS'], 'OPTIONS');
+	is_deeply([$status, $headers->{allow}], [204, 'GET, HEAD, POST, OPTIONS'], 'OPTIONS');
 	my ($answer) = raw($api, "HEAD /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
 	ok($answer =~ m{^HTTP/1.1 200 .*\r\n\r\n$}s, 'HEAD: headers only');
 	($answer) = raw($api, "HEAD /jobs/$no_id HTTP/1.1\r\nHost: localhost\r\n\r\n");
@@ -419,8 +419,8 @@ subtest 'a database without the extension' => sub {
 # ---- errors of the database ----
 
 subtest 'what the database says becomes a status, and no more' => sub {
-	my $replace = sub { $stack->sql("CREATE OR REPLACE FUNCTION jobsched.rest_get_many(ids uuid[]) RETURNS TABLE (id uuid, job text) LANGUAGE plpgsql STABLE ROWS 64 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS \$\$ BEGIN $_[0] END \$\$") };
-	my $original = $stack->sql("SELECT pg_get_functiondef('jobsched.rest_get_many(uuid[])'::regprocedure)");
+	my $replace = sub { $stack->sql("CREATE OR REPLACE FUNCTION jobsched.rest_get_many(ids uuid[], brief boolean DEFAULT false) RETURNS TABLE (id uuid, job text) LANGUAGE plpgsql STABLE ROWS 64 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS \$\$ BEGIN $_[0] END \$\$") };
+	my $original = $stack->sql("SELECT pg_get_functiondef('jobsched.rest_get_many(uuid[], boolean)'::regprocedure)");
 	for (['JS003', 409, 'conflict'], ['42501', 403, 'forbidden'], ['53300', 503, 'unavailable'], ['40P01', 503, 'unavailable'], ['XX000', 500, 'internal'])
 	{
 		my ($sqlstate, $expected, $type) = @$_;

@@ -76,7 +76,7 @@ subtest 'GETs share a statement' => sub {
 	my @ids = split /\n/, $stack->sql(q{SELECT id FROM jobsched.jobs WHERE payload->>'tag' = 'many' ORDER BY random() LIMIT 40});
 	my @wanted = map { ($_, '00000000-0000-0000-0000-0000000000' . sprintf('%02d', 10 + length), uc $_) } @ids;
 	$stack->sql('CREATE SEQUENCE public.calls; GRANT USAGE ON SEQUENCE public.calls TO PUBLIC;
-		ALTER FUNCTION jobsched.rest_get_many(uuid[]) RENAME TO rest_get_many_kept;
+		ALTER FUNCTION jobsched.rest_get_many(uuid[], boolean) RENAME TO rest_get_many_kept;
 		CREATE FUNCTION jobsched.rest_get_many(ids uuid[]) RETURNS TABLE (id uuid, job text) LANGUAGE sql SECURITY DEFINER AS $$ SELECT nextval($s$public.calls$s$); SELECT * FROM jobsched.rest_get_many_kept(ids) $$');
 	my @answers = at_once(map { ['GET', "/jobs/$_"] } @wanted);
 	is_deeply([map { $_->[0] == 200 ? $_->[1]{id} : $_->[0] } @answers], [map { ($_, 404, $_) } @ids], 'each its own job, or 404');
@@ -88,7 +88,7 @@ subtest 'GETs share a statement' => sub {
 		IF '$ids[7]' = ANY (ids) THEN RAISE EXCEPTION 'broken' USING ERRCODE = 'XX001'; END IF; RETURN QUERY SELECT * FROM jobsched.rest_get_many_kept(ids); END \$\$");
 	@answers = at_once(map { ['GET', "/jobs/$_"] } @ids);
 	is_deeply([map { $_->[0] } @answers], [map { $_ == 7 ? 500 : 200 } 0 .. $#ids], 'an error that one id causes is answered to that one');
-	$stack->sql('DROP FUNCTION jobsched.rest_get_many(uuid[]); ALTER FUNCTION jobsched.rest_get_many_kept(uuid[]) RENAME TO rest_get_many');
+	$stack->sql('DROP FUNCTION jobsched.rest_get_many(uuid[]); ALTER FUNCTION jobsched.rest_get_many_kept(uuid[], boolean) RENAME TO rest_get_many');
 };
 
 subtest 'keys' => sub {
@@ -103,7 +103,7 @@ subtest 'keys' => sub {
 };
 
 subtest 'a lock holds up only those that need it' => sub {
-	my $end = session(q{SET LOCAL ROLE jobsched_api_login; SELECT jobsched.submit('echo', unique_key => 'held')});
+	my $end = session(q{SET LOCAL ROLE jobsched_api_login; SELECT * FROM jobsched.rest_submit_many(ARRAY['{"name":"echo","frequency":"once","next_run_time":0,"unique_key":"held"}'])});
 	my @requests = map { ['POST', '/jobs', { %once, payload => { tag => 'beside' }, ($_ % 8 == 0 ? (unique_key => $_ == 8 ? 'held' : "free-$_") : ()) }] } 1 .. 40;
 	my $since = time;
 	my @answers = at_once(@requests);

@@ -124,7 +124,8 @@ pg_database() {
 			echo "ALTER ROLE $role PASSWORD '$(secret "$role")';"
 		done
 		echo 'GRANT jobsched_admin, jobsched_submitter, jobsched_viewer, pg_monitor TO admin;'
-		echo 'GRANT jobsched_submitter, jobsched_viewer TO app, jobsched_api_login;'
+		echo 'GRANT jobsched_submitter, jobsched_viewer TO app;'
+		echo 'GRANT jobsched_api TO jobsched_api_login;'
 		echo 'GRANT jobsched_worker TO jobsched_worker_login;'
 	} | superuser -f - >/dev/null
 }
