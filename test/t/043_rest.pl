@@ -286,7 +286,7 @@ subtest 'the API connects as a role that can do nothing else' => sub {
 
 ask('POST', '/jobs/batch', {}, undef, { jobs => [{ name => 'echo', frequency => 'once', next_run_time => 0 }, { name => 'echo' }] });
 ask('GET', '/healthz', {});
-ask('GET', '/readyz', {});
+ask('GET', $_, {}) for '/readyz', '/whoami';
 
 subtest 'an answer that the client has already' => sub {
 	my %id = (id => submit(queue => 'nobody', next_run_time => 4102444800));
