@@ -95,6 +95,8 @@ END $$;
 
 CREATE INDEX ON jobsched.job_executions (job_id);
 CREATE INDEX ON jobsched.job_executions (status, job_id) WHERE final AND status IN ('failed', 'cancelled', 'expired');
+/* What has ended lately, at nearly no cost: rows come in the order of time. */
+CREATE INDEX ON jobsched.job_executions USING brin (finished_at) WITH (pages_per_range = 32, autosummarize = on);
 
 CREATE TABLE jobsched.timers (
 	due_at timestamptz NOT NULL,
@@ -375,6 +377,12 @@ CREATE FUNCTION jobsched._unknown_job(id uuid) RETURNS void LANGUAGE plpgsql AS 
 BEGIN
 	RAISE EXCEPTION USING ERRCODE = 'JS002', MESSAGE = format('job %s does not exist', id),
 		HINT = 'It may never have existed, belong to another role, or be older than the retention.';
+END $$;
+
+CREATE FUNCTION jobsched._unknown_queue(queue text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	RAISE EXCEPTION USING ERRCODE = 'JS002', MESSAGE = format('queue %L does not exist', left(queue, 200)),
+		HINT = 'SELECT name FROM jobsched.queues lists those that jobs or workers have named.';
 END $$;
 
 CREATE FUNCTION jobsched._check_queue(queue text) RETURNS void LANGUAGE plpgsql AS $$
@@ -1535,8 +1543,7 @@ BEGIN
 	WHERE q.name = _pause_queue.queue AND q.paused <> _pause_queue.pause RETURNING q.id INTO id;
 	IF NOT FOUND THEN
 		IF NOT EXISTS (SELECT FROM jobsched.queues q WHERE q.name = _pause_queue.queue) THEN
-			RAISE EXCEPTION USING ERRCODE = 'JS002', MESSAGE = format('queue %L does not exist', _pause_queue.queue),
-				HINT = 'SELECT name FROM jobsched.queues lists those that jobs or workers have named.';
+			PERFORM jobsched._unknown_queue(_pause_queue.queue);
 		END IF;
 		RETURN false;
 	END IF;
@@ -1917,6 +1924,285 @@ BEGIN
 	END;
 END $$;
 COMMENT ON FUNCTION jobsched.explain_job(uuid) IS 'Why has this job not run? Its status and one sentence of plain words. JS002 for an unknown id.';
+
+/* ------------------------------------------------------- waiting, in bulk */
+
+CREATE FUNCTION jobsched._is_own_change(xmin xid) RETURNS boolean LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'js_is_own_change';
+
+/* Each look is a statement of its own, which in READ COMMITTED sees what has been committed before it. */
+CREATE FUNCTION jobsched.wait(id uuid, timeout interval DEFAULT '60 s') RETURNS text LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+	over timestamptz := clock_timestamp() + wait.timeout;
+	everything boolean := jobsched._sees_all();
+	who text := jobsched.caller();
+	pause float8 := 0.005;
+	job record;
+	left_s float8;
+	status text;
+BEGIN
+	IF wait.timeout IS NULL OR wait.timeout < interval '0' OR wait.timeout > interval '1 day' THEN
+		PERFORM jobsched._invalid('timeout', format('timeout: %s is out of range 0..1 day', coalesce(wait.timeout::text, 'NULL')), 'How long to wait at most.');
+	END IF;
+	IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+		PERFORM jobsched._conflict(format('wait() would see nothing happen in a %s transaction', upper(current_setting('transaction_isolation'))),
+			'Wait in a READ COMMITTED transaction, best in one of its own.');
+	END IF;
+	LOOP
+		SELECT j.frequency, jobsched._is_own_change(j.xmin) AS own,
+			CASE WHEN NOT EXISTS (SELECT FROM jobsched.timers t WHERE t.job_id = wait.id) THEN
+				(SELECT CASE WHEN e.final AND (j.rerun_at IS NULL OR e.finished_at >= j.rerun_at) THEN e.status END
+				FROM jobsched.job_executions e WHERE e.job_id = wait.id ORDER BY e.finished_at DESC, e.attempt DESC LIMIT 1) END AS ended
+		INTO job FROM jobsched.jobs j WHERE j.id = wait.id AND j.slot IN (jobsched.slot_of(wait.id), 16) AND (everything OR j.owner = who);
+		IF NOT FOUND THEN
+			PERFORM jobsched._unknown_job(wait.id);
+		ELSIF job.frequency = 'cron' THEN
+			PERFORM jobsched._conflict(format('job %s is a cron job', wait.id), 'It has no end to wait for; jobsched.runs shows how its runs end.');
+		ELSIF job.ended IS NOT NULL THEN
+			RETURN job.ended;
+		ELSIF job.own THEN
+			PERFORM jobsched._conflict(format('job %s was submitted or changed in this very transaction, which nobody else sees yet', wait.id), 'COMMIT first, then wait.');
+		END IF;
+		left_s := extract(epoch FROM over - clock_timestamp());
+		EXIT WHEN left_s <= 0;
+		PERFORM pg_sleep(least(pause, left_s));
+		pause := least(pause * 1.3, 0.1);
+	END LOOP;
+	SELECT s.status INTO status FROM jobsched.job_status s WHERE s.id = wait.id;
+	RETURN status;
+END $$;
+COMMENT ON FUNCTION jobsched.wait(uuid, interval) IS
+'Waits until a once job has ended, at most `timeout` (0..1 day); returns its status then: succeeded, failed, cancelled, expired, or another one when the time is over.
+It looks every 5 to 100 ms. The statement that waits holds its snapshot meanwhile, as any long statement does. JS002 unknown; JS003 for a cron job, in a REPEATABLE READ or SERIALIZABLE
+transaction, and in the transaction that submitted or changed the job: there it could never see it end.';
+
+/* What both bulk functions check of their filters; the queue's id, null when none was named. */
+CREATE FUNCTION jobsched._check_filter(verb text, allowed text[], name text, queue text, status text, created_after timestamptz, created_before timestamptz, "limit" int)
+	RETURNS smallint LANGUAGE plpgsql AS $$
+#variable_conflict use_variable
+DECLARE
+	queue_id smallint;
+BEGIN
+	IF coalesce(name, queue, status, created_after::text, created_before::text) IS NULL THEN
+		PERFORM jobsched._invalid(NULL, format('no filter: nothing says which jobs to %s', verb), 'Give at least one of name, queue, status, created_after, created_before.');
+	END IF;
+	IF status <> ALL (allowed) THEN
+		PERFORM jobsched._invalid('status', format('status: %L is not allowed', left(status, 100)), format('Allowed: %s.', array_to_string(allowed, ', ')));
+	END IF;
+	IF created_before <= created_after THEN
+		PERFORM jobsched._invalid('created_before', format('created_before: %s is not after created_after %s', created_before, created_after), 'created_after is included, created_before is not.');
+	END IF;
+	IF "limit" IS NULL OR "limit" NOT BETWEEN 1 AND 100000 THEN
+		PERFORM jobsched._invalid('limit', format('limit: %s is out of range 1..100000', coalesce("limit"::text, 'NULL')), 'The largest number of jobs changed by one call.');
+	END IF;
+	IF queue IS NOT NULL THEN
+		SELECT q.id INTO queue_id FROM jobsched.queues q WHERE q.name = queue;
+		IF NOT FOUND THEN
+			PERFORM jobsched._unknown_queue(queue);
+		END IF;
+	END IF;
+	RETURN queue_id;
+END $$;
+
+/*
+ * Locks these jobs, in the order of their ids, as all do who lock several: nobody waits for a job while holding one that comes later,
+ * and other locks are taken after all of these.  Those that retention moved while their rows were waited for are found in the kept
+ * leaf; when even there somebody is faster, they are left out.
+ */
+CREATE FUNCTION jobsched._lock_jobs(ids uuid[]) RETURNS SETOF jobsched.jobs LANGUAGE plpgsql ROWS 1000 SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+	job jobsched.jobs;
+	found_ids uuid[] := '{}';
+BEGIN
+	FOR job IN
+		SELECT j.* FROM unnest(ids) AS u(id) JOIN jobsched.jobs j ON j.id = u.id AND j.slot IN (jobsched.slot_of(u.id), 16) ORDER BY j.id FOR UPDATE OF j
+	LOOP
+		found_ids := found_ids || job.id;
+		RETURN NEXT job;
+	END LOOP;
+	IF cardinality(found_ids) < cardinality(ids) THEN
+		RETURN QUERY SELECT j.* FROM (SELECT unnest(ids) EXCEPT SELECT unnest(found_ids)) AS u(id) JOIN jobsched.jobs j ON j.id = u.id AND j.slot = 16
+		ORDER BY j.id FOR UPDATE OF j SKIP LOCKED;
+	END IF;
+END $$;
+
+/* Once jobs that have not ended and that nobody has cancelled, at most `most`; status as job_status says it. */
+CREATE FUNCTION jobsched._find_live(name text, queue smallint, status text, created_after timestamptz, created_before timestamptz, most int)
+	RETURNS uuid[] LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan AS $$
+#variable_conflict use_variable
+DECLARE
+	everything boolean := jobsched._manages_all();
+	who text := jobsched.caller();
+	task int := jobsched._task_hash(name);
+	handed_out uuid[] := '{}';
+	planned uuid[] := '{}';
+BEGIN
+	IF status IS NULL OR status IN ('queued', 'running') THEN
+		handed_out := ARRAY(
+			SELECT j.id
+			FROM (SELECT DISTINCT u.job_id FROM jobsched.dispatches d CROSS JOIN LATERAL unnest(d.job_ids) WITH ORDINALITY AS u(job_id, n)
+				WHERE (d.done >> (u.n - 1)::int) & 1 = 0 AND (queue IS NULL OR d.queue = queue) AND (status IS NULL OR d.status = CASE status WHEN 'running' THEN 'claimed' ELSE status END)) d
+			JOIN jobsched.jobs j ON j.id = d.job_id AND j.slot IN (jobsched.slot_of(d.job_id), 16)
+			WHERE NOT EXISTS (SELECT FROM jobsched.timers t WHERE t.job_id = d.job_id)
+				AND j.frequency = 'once' AND j.state <> 'cancelled' AND (everything OR j.owner = who) AND (name IS NULL OR j.name = name)
+				AND (created_after IS NULL OR j.created_at >= created_after) AND (created_before IS NULL OR j.created_at < created_before)
+			LIMIT most);
+	END IF;
+	IF (status IS NULL OR status IN ('scheduled', 'retrying', 'paused')) AND cardinality(handed_out) < most THEN
+		planned := ARRAY(
+			SELECT j.id
+			FROM jobsched.timers t JOIN jobsched.jobs j ON j.id = t.job_id AND j.slot IN (jobsched.slot_of(t.job_id), 16)
+			WHERE NOT t.cron AND (queue IS NULL OR t.queue = queue) AND (task IS NULL OR t.task = task)
+				AND j.frequency = 'once' AND j.state <> 'cancelled' AND (everything OR j.owner = who) AND (name IS NULL OR j.name = name)
+				AND (created_after IS NULL OR j.created_at >= created_after) AND (created_before IS NULL OR j.created_at < created_before)
+				AND (status IS NULL OR status = CASE WHEN j.state = 'paused' THEN 'paused' WHEN t.attempt > 1 THEN 'retrying' ELSE 'scheduled' END)
+				/* once, with the run that comes first */
+				AND t.run_at = (SELECT x.run_at FROM jobsched.timers x WHERE x.job_id = t.job_id ORDER BY x.due_at, x.run_at LIMIT 1)
+			LIMIT most - cardinality(handed_out));
+	END IF;
+	RETURN handed_out || planned;
+END $$;
+
+/*
+ * As cancel() of each, with these differences: locks are taken for all together, in its order; and a dispatch that somebody has locked is
+ * passed over, so that no order of dispatches matters.  It is being claimed, or another job in it cancelled: its runs end at claim,
+ * or the worker is told to stop, since their jobs are cancelled.
+ */
+CREATE FUNCTION jobsched._cancel_jobs(ids uuid[]) RETURNS bigint LANGUAGE plpgsql AS $$
+#variable_conflict use_variable
+DECLARE
+	at timestamptz;
+	d jobsched.dispatches;
+	n bigint;
+BEGIN
+	ids := ARRAY(SELECT l.id FROM jobsched._lock_jobs(ids) l WHERE l.state <> 'cancelled');
+	at := clock_timestamp();
+	/* Nothing of it is left when it has ended meanwhile; what is in neither is being moved. */
+	ids := ARRAY(SELECT j.id FROM unnest(ids) AS u(id) JOIN jobsched.jobs j ON j.id = u.id AND j.slot IN (jobsched.slot_of(u.id), 16)
+		WHERE EXISTS (SELECT FROM jobsched.timers t WHERE t.job_id = u.id) OR NOT coalesce((
+			SELECT e.final AND (j.rerun_at IS NULL OR e.finished_at >= j.rerun_at) FROM jobsched.job_executions e WHERE e.job_id = u.id ORDER BY e.finished_at DESC, e.attempt DESC LIMIT 1), false));
+
+	WITH gone AS (DELETE FROM jobsched.timers t WHERE t.job_id = ANY (ids) RETURNING t.job_id, t.run_at, t.attempt)
+	INSERT INTO jobsched.job_executions (slot, job_id, run_at, attempt, status, final, finished_at)
+	SELECT jobsched._open_slot(), gone.job_id, gone.run_at, gone.attempt, 'cancelled', true, at FROM gone;
+
+	/* guard: D_CANCEL_BY_JOB_STATE: only runs in dispatches that are still queued end here */
+	FOR d IN
+		SELECT x.* FROM jobsched.dispatches x
+		WHERE x.status = 'queued' AND x.id IN (SELECT y.id FROM jobsched.dispatches y CROSS JOIN LATERAL unnest(y.job_ids) AS r(job_id) JOIN unnest(ids) AS u(id) ON u.id = r.job_id)
+		ORDER BY x.id FOR UPDATE SKIP LOCKED
+	LOOP
+		PERFORM jobsched._end_queued(d, ARRAY(SELECT unnest(d.job_ids) INTERSECT SELECT unnest(ids)), 'cancelled', at);
+	END LOOP;
+	PERFORM jobsched._urge(w.worker) FROM (SELECT DISTINCT y.worker FROM jobsched.dispatches y CROSS JOIN LATERAL unnest(y.job_ids) WITH ORDINALITY AS r(job_id, n) JOIN unnest(ids) AS u(id) ON u.id = r.job_id
+		WHERE y.status = 'claimed' AND (y.done >> (r.n - 1)::int) & 1 = 0) w;
+
+	UPDATE jobsched.jobs j SET state = 'cancelled', state_by = jobsched.caller(), state_at = at FROM unnest(ids) AS u(id) WHERE j.id = u.id AND j.slot IN (jobsched.slot_of(u.id), 16);
+	GET DIAGNOSTICS n = ROW_COUNT;
+	RETURN n;
+END $$;
+
+CREATE FUNCTION jobsched.cancel_jobs(name text DEFAULT NULL, queue text DEFAULT NULL, status text DEFAULT NULL, created_after timestamptz DEFAULT NULL,
+	created_before timestamptz DEFAULT NULL, dry_run boolean DEFAULT false, "limit" int DEFAULT 10000) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	queue_id smallint := jobsched._check_filter('cancel', '{scheduled,queued,running,retrying,paused}', name, queue, status, created_after, created_before, "limit");
+	ids uuid[] := jobsched._find_live(name, queue_id, status, created_after, created_before, "limit");
+BEGIN
+	RETURN CASE WHEN dry_run THEN cardinality(ids) ELSE jobsched._cancel_jobs(ids) END;
+END $$;
+COMMENT ON FUNCTION jobsched.cancel_jobs(text, text, text, timestamptz, timestamptz, boolean, int) IS
+'Cancels the once jobs that have not ended, that the caller may cancel, and that all the given filters fit, as cancel() does each; at least one is needed.
+name: the task. status: scheduled, queued, running, retrying, paused. created_after (included), created_before (not included).
+Returns how many it has cancelled or told to stop, at most `limit` (1..100000): call it again until the answer is 0. dry_run: only how many that would be.
+Cron jobs are left alone: unschedule(). It waits for whoever is changing one of the jobs. Errors: JS001 names the argument, JS002 unknown queue.';
+
+/* Once jobs that have ended so, at most `most`; status as job_status says it. */
+CREATE FUNCTION jobsched._find_failed(name text, queue smallint, status text, created_after timestamptz, created_before timestamptz, most int)
+	RETURNS uuid[] LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan AS $$
+#variable_conflict use_variable
+DECLARE
+	everything boolean := jobsched._manages_all();
+	who text := jobsched.caller();
+BEGIN
+	RETURN ARRAY(
+		SELECT j.id
+		FROM jobsched.job_executions e JOIN jobsched.jobs j ON j.id = e.job_id AND j.slot IN (jobsched.slot_of(e.job_id), 16)
+		WHERE e.final AND e.status IN ('failed', 'cancelled', 'expired') AND (status IS NULL OR e.status = status)
+			AND j.frequency = 'once' AND (everything OR j.owner = who) AND (name IS NULL OR j.name = name) AND (queue IS NULL OR j.queue = queue)
+			AND (j.rerun_at IS NULL OR e.finished_at >= j.rerun_at)
+			AND (created_after IS NULL OR j.created_at >= created_after) AND (created_before IS NULL OR j.created_at < created_before)
+			AND NOT EXISTS (SELECT FROM jobsched.timers t WHERE t.job_id = e.job_id)
+			/* its last one, and one of them when several ended in one moment */
+			AND (e.run_at, e.attempt) = (SELECT x.run_at, x.attempt FROM jobsched.job_executions x WHERE x.job_id = e.job_id ORDER BY x.finished_at DESC, x.attempt DESC, x.run_at LIMIT 1)
+		LIMIT most);
+END $$;
+
+/* As retry() of each; those that somebody else has retried meanwhile are left out. */
+CREATE FUNCTION jobsched._retry_jobs(ids uuid[]) RETURNS bigint LANGUAGE plpgsql AS $$
+#variable_conflict use_variable
+DECLARE
+	at timestamptz;
+	n bigint;
+BEGIN
+	ids := ARRAY(SELECT l.id FROM jobsched._lock_jobs(ids) l);
+	at := clock_timestamp();
+	WITH again AS (
+		UPDATE jobsched.jobs j SET state = 'active', expires_at = NULL, rerun_at = at
+		FROM unnest(ids) AS u(id)
+		WHERE j.id = u.id AND j.slot IN (jobsched.slot_of(u.id), 16) AND NOT EXISTS (SELECT FROM jobsched.timers t WHERE t.job_id = u.id)
+			AND (SELECT e.final AND e.status IN ('failed', 'cancelled', 'expired') AND (j.rerun_at IS NULL OR e.finished_at >= j.rerun_at)
+				FROM jobsched.job_executions e WHERE e.job_id = u.id ORDER BY e.finished_at DESC, e.attempt DESC LIMIT 1)
+		RETURNING j.id, j.name, j.priority, j.queue),
+	calm AS (DELETE FROM jobsched.expiries e USING again a WHERE e.job_id = a.id),
+	t AS (
+		INSERT INTO jobsched.timers AS t (due_at, run_at, job_id, task, priority, queue, segment)
+		SELECT at, at, a.id, jobsched._task_hash(a.name), a.priority, a.queue, jobsched.segment_of(a.id) FROM again a
+		RETURNING jobsched._wake(t.queue, t.priority, t.due_at))
+	SELECT count(*) INTO n FROM t;
+	RETURN n;
+END $$;
+
+CREATE FUNCTION jobsched.retry_jobs(name text DEFAULT NULL, queue text DEFAULT NULL, status text DEFAULT NULL, created_after timestamptz DEFAULT NULL,
+	created_before timestamptz DEFAULT NULL, dry_run boolean DEFAULT false, "limit" int DEFAULT 10000) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	queue_id smallint := jobsched._check_filter('retry', '{failed,cancelled,expired}', name, queue, status, created_after, created_before, "limit");
+	ids uuid[] := jobsched._find_failed(name, queue_id, status, created_after, created_before, "limit");
+BEGIN
+	RETURN CASE WHEN dry_run THEN cardinality(ids) ELSE jobsched._retry_jobs(ids) END;
+END $$;
+COMMENT ON FUNCTION jobsched.retry_jobs(text, text, text, timestamptz, timestamptz, boolean, int) IS
+'Tries the once jobs anew that have failed, were cancelled or have expired, that the caller may change, and that all the given filters fit, as retry() does each; at least one is needed.
+name: the task. status: failed, cancelled, expired. created_after (included), created_before (not included).
+Returns how many runs it has planned, at most `limit` (1..100000): call it again until the answer is 0. dry_run: only how many that would be.
+It waits for whoever is changing one of the jobs. Errors: JS001 names the argument, JS002 unknown queue.';
+
+/*
+ * What has been committed since a snapshot was taken: finished_at alone would not tell, since it is set before the commit.  The index
+ * finds the recent ones; a row's xmin, which has 32 bits, becomes the highest xid8 below the present that ends with them.
+ */
+CREATE FUNCTION jobsched.ended_since(since timestamptz, seen pg_snapshot DEFAULT NULL) RETURNS TABLE (job_id uuid, run_at timestamptz, attempt smallint, name text, queue text, status text, final boolean,
+		reason text, error text, result_payload jsonb, queued_at timestamptz, started_at timestamptz, finished_at timestamptz, worker_id text)
+	LANGUAGE plpgsql STABLE ROWS 100 SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+#variable_conflict use_column
+DECLARE
+	leaf smallint := jobsched._open_slot();
+	before smallint := (leaf + 15) % 16;	/* the ring may just have turned */
+	high bigint := pg_snapshot_xmax(pg_current_snapshot())::text::bigint;
+	everything boolean := jobsched._sees_all();
+	who text := jobsched.caller();
+BEGIN
+	RETURN QUERY
+	SELECT e.job_id, e.run_at, e.attempt, j.name, q.name, e.status, e.final, e.reason, e.error, e.result_payload, e.queued_at, e.started_at, e.finished_at, coalesce(w.worker_id, e.worker_id::text)
+	FROM jobsched.job_executions e
+	JOIN jobsched.jobs j ON j.id = e.job_id AND j.slot IN (jobsched.slot_of(e.job_id), 16)
+	JOIN jobsched.queues q ON q.id = j.queue
+	LEFT JOIN jobsched.workers w ON w.id = e.worker_id
+	WHERE e.slot IN (leaf, before) AND e.finished_at > ended_since.since AND (everything OR j.owner = who)
+		AND (seen IS NULL OR NOT pg_visible_in_snapshot((high - ((high - e.xmin::text::bigint) & 4294967295))::text::xid8, seen));
+END $$;
+COMMENT ON FUNCTION jobsched.ended_since(timestamptz, pg_snapshot) IS
+'Attempts that the caller may see and that ended after `since`, in the two latest slots of the ring. seen: only those that were not committed yet in that snapshot; who asks again and again
+with the pg_current_snapshot() of the statement before, and a `since` some seconds before that, gets each once.';
 
 /* ------------------------------------------------------------------- REST */
 
@@ -3169,12 +3455,13 @@ REVOKE ALL ON ALL TABLES IN SCHEMA jobsched FROM PUBLIC;
 GRANT USAGE ON SCHEMA jobsched TO jobsched_submitter, jobsched_worker, jobsched_viewer, jobsched_admin, jobsched_scheduler;
 
 GRANT EXECUTE ON FUNCTION jobsched.submit(text, jsonb, timestamptz, text, text, text, int, int, interval, text, text, timestamptz, interval, interval, text), jobsched.submit_many(jsonb), jobsched.rest_submit_many(text[]),
+	jobsched.cancel_jobs(text, text, text, timestamptz, timestamptz, boolean, int), jobsched.retry_jobs(text, text, text, timestamptz, timestamptz, boolean, int),
 	jobsched.cancel(uuid), jobsched.rest_submit(jsonb), jobsched.rest_cancel(uuid), jobsched.run_now(uuid), jobsched.retry(uuid),
 	jobsched.pause(uuid), jobsched.resume(uuid), jobsched.unschedule(uuid), jobsched.unschedule(text), jobsched.backfill(uuid, timestamptz, timestamptz),
 	jobsched.alter_job(uuid, jsonb, timestamptz, text, int, int, interval, timestamptz, interval, interval, text),
 	jobsched.schedule(text, text, text, jsonb, text, text, int, int, interval, text, text, interval, int, interval, timestamptz, timestamptz, bigint, text, text),
 	jobsched.alter_schedule(uuid, text, text, jsonb, text, text, interval, int, interval, timestamptz, timestamptz, bigint, text, text) TO jobsched_submitter;
-GRANT EXECUTE ON FUNCTION jobsched.explain_job(uuid) TO jobsched_submitter, jobsched_viewer;
+GRANT EXECUTE ON FUNCTION jobsched.explain_job(uuid), jobsched.wait(uuid, interval), jobsched.ended_since(timestamptz, pg_snapshot) TO jobsched_submitter, jobsched_viewer;
 GRANT EXECUTE ON FUNCTION jobsched.rest_get(uuid), jobsched.rest_get_many(uuid[], boolean), jobsched.health(), jobsched.caller(), jobsched._sees_all(), jobsched.uuid_v7(), jobsched.slot_of(uuid), jobsched.segment_of(uuid),
 	jobsched.cron_next(text, timestamptz, text), jobsched.cron_next_n(text, int, timestamptz, text), jobsched.cron_describe(text)
 	TO jobsched_submitter, jobsched_viewer, jobsched_worker;

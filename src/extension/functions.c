@@ -5,6 +5,7 @@
 
 #include <sys/time.h>
 
+#include "access/xact.h"
 #include "access/xlog.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -18,6 +19,7 @@ JS_FUNCTION(js_slot_of);
 JS_FUNCTION(js_segment_of);
 JS_FUNCTION(js_task_hash);
 JS_FUNCTION(js_caller);
+JS_FUNCTION(js_is_own_change);
 JS_FUNCTION(js_system_identifier);
 JS_FUNCTION(js_preloaded);
 JS_FUNCTION(js_worker_lease);
@@ -131,6 +133,13 @@ Datum
 js_caller(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_TEXT_P(cstring_to_text(GetUserNameFromId(GetOuterUserId(), false)));
+}
+
+/* Was a row, whose xmin this is, written by this very transaction? */
+Datum
+js_is_own_change(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(TransactionIdIsCurrentTransactionId(PG_GETARG_TRANSACTIONID(0)));
 }
 
 Datum
