@@ -382,7 +382,7 @@ END $$;
 CREATE FUNCTION jobsched._unknown_queue(queue text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
 	RAISE EXCEPTION USING ERRCODE = 'JS002', MESSAGE = format('queue %L does not exist', left(queue, 200)),
-		HINT = 'SELECT name FROM jobsched.queues lists those that jobs or workers have named.';
+		HINT = 'SELECT name FROM jobsched.queues lists those that jobs or workers have named.', COLUMN = 'queue';
 END $$;
 
 CREATE FUNCTION jobsched._check_queue(queue text) RETURNS void LANGUAGE plpgsql AS $$
@@ -2901,7 +2901,7 @@ COMMENT ON FUNCTION jobsched.rest_queues(jsonb) IS 'GET /queues: {"queues": [...
 CREATE FUNCTION jobsched.rest_queue(queue text) RETURNS json LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	IF NOT EXISTS (SELECT FROM jobsched.queues q WHERE q.name = rest_queue.queue) THEN
-		PERFORM jobsched._unknown('queue', rest_queue.queue, 'GET /queues lists those that jobs or workers have named.');
+		PERFORM jobsched._unknown_queue(rest_queue.queue);
 	END IF;
 	RETURN (jobsched._queues_json(ARRAY[rest_queue.queue]))[1];
 END $$;
@@ -3054,7 +3054,7 @@ COMMENT ON FUNCTION jobsched.rest_history(jsonb) IS
 
 CREATE FUNCTION jobsched.rest_cancel_many(body jsonb) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	PERFORM jobsched._check_filter(body);
+	PERFORM jobsched._check_filter_body(body);
 	RETURN json_build_object('jobs', jobsched.cancel_jobs(name => body ->> 'name', queue => body ->> 'queue', status => body ->> 'status',
 		created_after => jobsched._time_field(body, 'created_after', ''), created_before => jobsched._time_field(body, 'created_before', ''),
 		dry_run => coalesce((body ->> 'dry_run')::boolean, false), "limit" => jobsched._int_field(body, 'limit', '', 10000)),
@@ -3062,13 +3062,13 @@ BEGIN
 END $$;
 CREATE FUNCTION jobsched.rest_retry_many(body jsonb) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	PERFORM jobsched._check_filter(body);
+	PERFORM jobsched._check_filter_body(body);
 	RETURN json_build_object('jobs', jobsched.retry_jobs(name => body ->> 'name', queue => body ->> 'queue', status => body ->> 'status',
 		created_after => jobsched._time_field(body, 'created_after', ''), created_before => jobsched._time_field(body, 'created_before', ''),
 		dry_run => coalesce((body ->> 'dry_run')::boolean, false), "limit" => jobsched._int_field(body, 'limit', '', 10000)),
 		'dry_run', coalesce((body ->> 'dry_run')::boolean, false));
 END $$;
-CREATE FUNCTION jobsched._check_filter(body jsonb) RETURNS void LANGUAGE sql STABLE AS
+CREATE FUNCTION jobsched._check_filter_body(body jsonb) RETURNS void LANGUAGE sql STABLE AS
 	$$ SELECT jobsched._check_fields(body, '{"name": "string", "queue": "string", "status": "string", "created_after": "number|string", "created_before": "number|string",
 		"dry_run": "boolean", "limit": "number"}', '') $$;
 COMMENT ON FUNCTION jobsched.rest_cancel_many(jsonb) IS 'POST /jobs/cancel: cancel_jobs() with the fields of the body: {"jobs": how many, "dry_run": boolean}';

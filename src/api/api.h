@@ -5,11 +5,13 @@
 #define JOBSCHED_API_API_H
 
 #include <stdio.h>
+#include <sys/queue.h>
 
 #include "db.h"
 #include "guard.h"
 #include "http.h"
 #include "problem.h"
+#include "wait.h"
 
 struct exchange;
 
@@ -32,8 +34,11 @@ struct route {
 struct api {
 	struct db *db;
 	struct guard *guard;
+	struct waits *waits;
 	size_t max_body; /* bytes */
 };
+
+TAILQ_HEAD(waiters, exchange);
 
 /* One request on its way: made when it arrives, freed when it is answered. */
 struct exchange {
@@ -50,6 +55,12 @@ struct exchange {
 	char *key; /* the unique_key of a job that is submitted, or NULL */
 	char *body; /* in place of the request's, or NULL */
 	struct batch *batch; /* of POST /jobs/batch */
+
+	/* For wait.c */
+	TAILQ_ENTRY(exchange) waiters;
+	void (*over)(struct exchange *x); /* NULL: does not wait */
+	int64_t until_us;
+	bool asked; /* the statement under way asks for its job */
 };
 
 /* routes.c: find the handler of a request and call it; made for http_options. */
@@ -61,13 +72,9 @@ extern const struct route api_routes[];
 /* A line for each: method, path, role, names of the query's parameters, separated by tabs. */
 void routes_print(FILE *out);
 
-/* The table as text. */
-void routes_list(struct exchange *x);
-
 /* Answers end an exchange: it is logged and freed. */
 void answer_response(struct exchange *x, const struct http_response *response);
 void answer_json(struct exchange *x, int status, const char *json, const char *location);
-bool answer_is_known(const struct exchange *x, const char *tag); /* W/"..." is in If-None-Match */
 void answer_tagged(struct exchange *x, const char *json); /* 200 with an ETag, or 304 when the client has it */
 void answer_text(struct exchange *x, int status, const char *text);
 void answer_empty(struct exchange *x, int status, const char *allow);
@@ -89,6 +96,8 @@ int rest_query(struct exchange *x);
 /* The body, which calls itself JSON and is not too long; else answers and returns -1. */
 int request_json(struct exchange *x, const char **body, size_t *len);
 
+void answer_unknown_job(struct exchange *x);
+
 void jobs_post(struct exchange *x);
 void jobs_get(struct exchange *x);
 void jobs_delete(struct exchange *x);
@@ -99,10 +108,6 @@ void batch_free(struct batch *batch); /* NULL is allowed */
 
 /* openapi.c */
 void openapi_get(struct exchange *x);
-
-/* web.c */
-void web_root(struct exchange *x);
-void web_get(struct exchange *x);
 
 /* health.c */
 void health_live(struct exchange *x);

@@ -25,6 +25,7 @@ enum db_statement {
 	DB_GET, /* id uuid -> job, or no columns when there is none; together with others */
 	DB_CANCEL, /* id uuid -> job */
 	DB_HEALTH, /* -> ready, health */
+	DB_WAIT, /* many ids -> rows of id, job for those that have ended, or are unknown (then without job) */
 
 	/* What rest_call() sends: args -> answer, and for some the HTTP status. */
 	DB_JOBS, /* query */
@@ -74,8 +75,12 @@ struct db_answer {
 	const char *detail;
 	const char *hint;
 	const char *field; /* PG_DIAG_COLUMN_NAME */
-	const void *result; /* for db_answer_item() */
+	const void *result; /* for the functions below */
 };
+
+/* Rows of an answer that is DB_OK, and a value of one; NULL where there is none. */
+size_t db_answer_rows(const struct db_answer *answer);
+const char *db_answer_value(const struct db_answer *answer, size_t row, int column);
 
 /* What a batch's item n (from 0) came to; the batch's own answer must be DB_OK. */
 void db_answer_item(const struct db_answer *batch, size_t n, struct db_answer *item);

@@ -84,6 +84,7 @@ static const struct {
                 "LATERAL (SELECT coalesce((h->>'scheduler' = 'running' OR starts_with(h->>'scheduler', 'idle: ')) AND "
                 "(h->>'adopted')::boolean, false)) AS r (ready)",
                 PARAM_NONE, 1, INT_MAX},
+        [DB_WAIT] = {"wait", "SELECT r.id, r.job FROM jobsched.rest_wait($1) AS r", PARAM_UUIDS, 1, INT_MAX},
         REST(DB_JOBS, "jobs", "jobsched.rest_jobs($1::jsonb)"),
         REST(DB_EXECUTIONS, "executions", "jobsched.rest_executions($1::uuid, $2::jsonb)"),
         REST(DB_EXPLAIN, "explain", "jobsched.rest_explain($1::uuid)"),
@@ -181,6 +182,14 @@ put_array_head(char *out, size_t n, uint32_t type)
 }
 
 static char *
+put_uuid(char *out, const struct db_text *text)
+{
+	out = put_int32(out, UUID_BYTES);
+	uuid_from_text(text->bytes, text->len, (uint8_t *) out);
+	return out + UUID_BYTES;
+}
+
+static char *
 put_text(char *out, const struct db_text *text)
 {
 	out = put_int32(out, text->len);
@@ -211,16 +220,11 @@ bind_array(enum param_form form, const struct db_calls *calls, struct db_params 
 	out = put_array_head(params->buf, n, form == PARAM_UUIDS ? OID_UUID : OID_TEXT);
 	TAILQ_FOREACH(call, calls, link)
 	{
-		if (form == PARAM_UUIDS) {
-			out = put_int32(out, UUID_BYTES);
-			uuid_from_text(call->param.bytes, call->param.len, (uint8_t *) out);
-			out += UUID_BYTES;
-		} else if (call->items) {
-			for (size_t i = 0; i < call->n_items; i++)
-				out = put_text(out, &call->items[i]);
-		} else {
-			out = put_text(out, &call->param);
-		}
+		const struct db_text *items = call->items ? call->items : &call->param;
+
+		n = call->items ? call->n_items : 1;
+		for (size_t i = 0; i < n; i++)
+			out = form == PARAM_UUIDS ? put_uuid(out, &items[i]) : put_text(out, &items[i]);
 	}
 	params->values[0] = params->buf;
 	params->lengths[0] = (int) (out - params->buf);
@@ -312,6 +316,18 @@ answer_from_submit_row(const PGresult *result, int row, struct db_answer *answer
 	answer->detail = value(result, row, SUBMIT_DETAIL);
 	answer->hint = value(result, row, SUBMIT_HINT);
 	answer->field = value(result, row, SUBMIT_FIELD);
+}
+
+size_t
+db_answer_rows(const struct db_answer *answer)
+{
+	return (size_t) PQntuples(answer->result);
+}
+
+const char *
+db_answer_value(const struct db_answer *answer, size_t row, int column)
+{
+	return value(answer->result, (int) row, column);
 }
 
 void

@@ -126,7 +126,7 @@ jobs_post(struct exchange *x)
 	db_call_send(x->api->db, &x->call);
 }
 
-static void
+void
 answer_unknown_job(struct exchange *x)
 {
 	struct problem problem;
@@ -163,10 +163,50 @@ call_by_id(struct exchange *x, enum db_statement statement)
 	db_call_send(x->api->db, &x->call);
 }
 
+static void
+get(struct exchange *x)
+{
+	call_by_id(x, DB_GET);
+}
+
+/* The seconds in x->query; 0 when they are not there, -1 when they are no good. */
+static double
+wait_seconds(struct exchange *x, struct problem *problem)
+{
+	json_t *query = json_loads(x->query, 0, NULL);
+	const char *text = json_string_value(json_object_get(query, "wait"));
+	double seconds = 0;
+	char *end = NULL;
+
+	if (text && *text) {
+		seconds = strtod(text, &end);
+		if (strspn(text, "0123456789.") != strlen(text) || *end || seconds > WAIT_MAX)
+			seconds = problem_set(problem, 422, "invalid-field", "wait",
+			        "wait is \"%.60s\"; allowed: seconds from 0 to %d", text, WAIT_MAX);
+	}
+	json_decref(query);
+	return seconds;
+}
+
 void
 jobs_get(struct exchange *x)
 {
-	call_by_id(x, DB_GET);
+	struct problem problem;
+	double seconds;
+
+	if (!*http_request_query(x->request)) {
+		get(x);
+		return;
+	}
+	if (rest_query(x) < 0)
+		return;
+	seconds = wait_seconds(x, &problem);
+	if (seconds < 0)
+		answer_problem(x, &problem, NULL);
+	else if (seconds > 0)
+		waits_add(x->api->waits, x, seconds, get);
+	else
+		get(x);
 }
 
 void

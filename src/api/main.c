@@ -286,6 +286,9 @@ run(const struct settings *settings, const struct listen_address *address)
 		rc = 2;
 		goto out;
 	}
+	api.waits = waits_new(program.base, api.db);
+	if (!api.waits)
+		goto out;
 	program.http = http_server_new(program.base, &http, &err);
 	if (!program.http)
 		goto out;
@@ -299,7 +302,9 @@ run(const struct settings *settings, const struct listen_address *address)
 out:
 	if (rc != 0)
 		log_event(LOG_LEVEL_ERROR, "cannot start", "reason", err.msg, NULL);
+	waits_end(api.waits);
 	db_free(api.db);
+	waits_free(api.waits);
 	http_server_free(program.http);
 	/* Cancelled name look-ups are freed by callbacks. */
 	if (program.base)

@@ -11,8 +11,8 @@
 #include "log.h"
 #include "uuid.h"
 
-void
-routes_list(struct exchange *x)
+static void
+list_routes(struct exchange *x)
 {
 	char text[8192];
 	size_t len = 0;
@@ -25,9 +25,10 @@ routes_list(struct exchange *x)
 }
 
 /* A function of this program answers. */
-#define HANDLER(how, where, who, function, about)                                                                \
-	{                                                                                                        \
-		.path = where, .method = HTTP_METHOD_##how, .role = API_##who, .handle = function, .help = about \
+#define HANDLER(how, where, who, function, about, ...)                                                            \
+	{                                                                                                         \
+		.path = where, .method = HTTP_METHOD_##how, .role = API_##who, .handle = function, .help = about, \
+		__VA_ARGS__                                                                                       \
 	}
 
 /* A function of the database does. */
@@ -38,12 +39,14 @@ routes_list(struct exchange *x)
 	}
 
 const struct route api_routes[] = {
-        HANDLER(GET, "/", ANYBODY, web_root, "the page for browsers, this list for others"),
+        HANDLER(GET, "/", ANYBODY, list_routes, "this list"),
         CALL(GET, "/jobs", VIEWER, JOBS, "jobs, newest first",
                 .query = "status name queue frequency schedule q created_after created_before limit cursor"),
         HANDLER(POST, "/jobs", SUBMITTER, jobs_post, "submit a job"),
         HANDLER(POST, "/jobs/batch", SUBMITTER, batch_post, "submit many jobs"),
-        HANDLER(GET, "/jobs/{id}", VIEWER, jobs_get, "a job with its status and last execution"),
+        CALL(POST, "/jobs/cancel", ADMIN, CANCEL_MANY, "cancel many jobs", .body = true),
+        CALL(POST, "/jobs/retry", ADMIN, RETRY_MANY, "try many ended jobs anew", .body = true),
+        HANDLER(GET, "/jobs/{id}", VIEWER, jobs_get, "a job with its status and last execution", .query = "wait"),
         CALL(PATCH, "/jobs/{id}", SUBMITTER, ALTER, "change a once job that has not started", .body = true),
         HANDLER(DELETE, "/jobs/{id}", SUBMITTER, jobs_delete, "cancel a job"),
         CALL(GET, "/jobs/{id}/executions", VIEWER, EXECUTIONS, "its runs and their attempts", .query = "limit cursor"),
@@ -71,10 +74,6 @@ const struct route api_routes[] = {
         HANDLER(GET, "/healthz", ANYBODY, health_live, "200 while this process serves"),
         HANDLER(GET, "/readyz", ANYBODY, health_ready, "200 when database and scheduler work, else 503"),
         HANDLER(GET, "/openapi.json", ANYBODY, openapi_get, "these calls in OpenAPI 3.1"),
-        HANDLER(GET, "/whoami", ANYBODY, guard_whoami, "what the caller may do"),
-        HANDLER(GET, "/docs", ANYBODY, web_get, "these calls, to read and to try, for browsers"),
-        HANDLER(GET, "/docs/*", ANYBODY, web_get, "what that page is made of"),
-        HANDLER(GET, "/web/*", ANYBODY, web_get, "what the pages are made of"),
         {.path = NULL},
 };
 

@@ -6,8 +6,10 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../perl";
 use HTTP::Tiny;
+use IO::Socket::INET;
 use JobschedTest;
 use JSON::PP ();
+use POSIX ':sys_wait_h';
 use Test::More;
 use Time::HiRes qw(time);
 
@@ -23,7 +25,7 @@ my (@calls, %good);
 
 $stack->start_worker(name => 'w1', MAX_CONCURRENCY => 4);
 my $url = "postgresql://jobsched_api_login:" . $stack->read_file('data/secrets/jobsched_api_login') . "\@127.0.0.1:$env{PGPORT}/jobsched";
-$stack->start_program('api', $stack->build . '/jobsched-api', API_LISTEN => '127.0.0.1:0', DATABASE_URL => $url, LOG_LEVEL => 'DEBUG', BLOB_DIR => $stack->dir . '/blobs');
+my $api = $stack->start_program('api', $stack->build . '/jobsched-api', API_LISTEN => '127.0.0.1:0', DATABASE_URL => $url, LOG_LEVEL => 'DEBUG', BLOB_DIR => $stack->dir . '/blobs');
 $stack->wait_for_log('api', qr/ listening .*port=\d+/, 10);
 my ($port) = $stack->log_text('api') =~ / listening .*port=(\d+)/;
 $stack->wait_for_log('api', qr/database connected/, 10);
@@ -199,6 +201,28 @@ subtest 'executions page by page' => sub {
 	refused('cursor', 422, 'cursor', 'GET', '/jobs/{id}/executions', { id => $id }, 'cursor=x');
 };
 
+subtest 'many jobs at once' => sub {
+	submit(queue => 'bulk', name => $_ % 2 ? 'echo' : 'sleep', next_run_time => 4102444800) for 1 .. 6;
+	my $many = sub { my ($what, %filter) = @_; return (ask('POST', "/jobs/$what", {}, undef, \%filter))[1]{jobs} };
+	my ($status, $answer) = ask('POST', '/jobs/cancel', {}, undef, { queue => 'bulk', name => 'echo', dry_run => JSON::PP::true });
+	is_deeply([$status, $answer], [200, { jobs => 3, dry_run => JSON::PP::true }], 'how many it would cancel');
+	is($many->('cancel', queue => 'bulk', status => 'scheduled', limit => 4), 4, 'four of them');
+	is($many->('cancel', queue => 'bulk', created_after => 0), 2, 'the rest');
+	is($many->('retry', queue => 'bulk', status => 'cancelled', dry_run => JSON::PP::true), 6, 'all could be tried anew');
+	is($many->('retry', queue => 'bulk', name => 'sleep', created_before => '2099-01-01T00:00:00Z'), 3, 'three are');
+	is($many->('cancel', queue => 'bulk'), 3, 'and cancelled again');
+	for my $what ('cancel', 'retry')
+	{
+		refused("$what without a filter", 422, 'invalid-field', 'POST', "/jobs/$what", {}, undef, {});
+		refused('unknown field', 422, 'owner', 'POST', "/jobs/$what", {}, undef, { owner => 'x' });
+		refused('queue', 404, 'unknown-queue', 'POST', "/jobs/$what", {}, undef, { queue => 'nowhere' });
+		refused('status', 422, 'status', 'POST', "/jobs/$what", {}, undef, { status => 'done' });
+		refused('dry_run', 422, 'dry_run', 'POST', "/jobs/$what", {}, undef, { queue => 'bulk', dry_run => 1 });
+		refused('limit', 422, 'limit', 'POST', "/jobs/$what", {}, undef, { queue => 'bulk', limit => 0 });
+		refused('time', 422, 'created_after', 'POST', "/jobs/$what", {}, undef, { created_after => 'x' });
+	}
+};
+
 subtest 'schedules' => sub {
 	my %name = (name => 'morning / "report" ü');
 	my %body = (cron => '30 6 * * mon-fri', time_zone => 'Europe/Berlin', name => 'echo', payload => { a => 1 }, jitter => 5, catchup_window => 3600, max_runs => 100);
@@ -286,7 +310,49 @@ subtest 'the API connects as a role that can do nothing else' => sub {
 
 ask('POST', '/jobs/batch', {}, undef, { jobs => [{ name => 'echo', frequency => 'once', next_run_time => 0 }, { name => 'echo' }] });
 ask('GET', '/healthz', {});
-ask('GET', $_, {}) for '/readyz', '/whoami';
+ask('GET', '/readyz', {});
+
+subtest 'waiting for the end of a job' => sub {
+	my $wait = sub {
+		my ($id, $query) = @_;
+		my $since = time;
+		my ($status, $job) = ask('GET', '/jobs/{id}', { id => $id }, $query);
+		return ($status, $job->{status}, time - $since);
+	};
+	my $id = submit(name => 'sleep', payload => { seconds => 1 });
+	my ($status, $what, $took) = $wait->($id, 'wait=20');
+	is("$status $what", '200 succeeded', 'the answer comes with the end');
+	ok($took > 0.5 && $took < 5, sprintf 'after %.2f s', $took);
+	($status, $what, $took) = $wait->($id, 'wait=20');
+	ok($what eq 'succeeded' && $took < 1, 'at once when it has ended already');
+	$id = submit(queue => 'nobody', next_run_time => 4102444800);
+	($status, $what, $took) = $wait->($id, 'wait=0.5');
+	ok($what eq 'scheduled' && $took > 0.4 && $took < 3, sprintf 'and when the time is over, %.2f s', $took);
+	is(($wait->($id, 'wait='))[1], 'scheduled', 'an empty one is none');
+	refused('unknown', 404, 'unknown-job', 'GET', '/jobs/{id}', { id => $no_id }, 'wait=20');
+	refused("wait=$_", 422, 'wait', 'GET', '/jobs/{id}', { id => $id }, "wait=$_") for qw(61 -1 x 1e1 1.2.3);
+	refused('unknown parameter', 422, 'wat', 'GET', '/jobs/{id}', { id => $id }, 'wat=1');
+
+	# Many who wait, some for the same, some who go away.
+	my @ids = map { submit(queue => 'nobody', next_run_time => 4102444800) } 1 .. 20;
+	my @sockets = map {
+		my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port) or die "connect: $!";
+		print {$socket} "GET /jobs/$ids[$_ % 20]?wait=60 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+		$socket;
+	} 0 .. 399;
+	is((ask('GET', '/healthz', {}))[0], 200, 'meanwhile others are served');
+	close $_ for @sockets[380 .. 399];
+	my $since = time;
+	$stack->sql("SELECT jobsched.cancel(id) FROM unnest('{" . join(',', @ids) . "}'::uuid[]) id");
+	my %seen;
+	for my $socket (@sockets[0 .. 379])
+	{
+		local $/ = undef;
+		my $answer = <$socket>;
+		$seen{"$1 $2"}++ if $answer =~ m{^HTTP/1.1 (\d+) .*"status" ?: ?"(\w+)"}s;
+	}
+	is_deeply(\%seen, { '200 cancelled' => 380 }, sprintf '400 wait for 20 jobs, 20 of them not to the end: %.2f s after these ended', time - $since);
+};
 
 subtest 'an answer that the client has already' => sub {
 	my %id = (id => submit(queue => 'nobody', next_run_time => 4102444800));
@@ -315,9 +381,20 @@ subtest 'Idempotency-Key is the unique_key' => sub {
 	refused('empty', 422, 'Idempotency-Key', 'POST', '/jobs', {}, undef, \%job, { 'Idempotency-Key' => '' });
 };
 
+is_deeply((ask('GET', '/openapi.json', {}))[1], $document, 'the document is served');
+
+subtest 'an API that ends answers those who wait' => sub {
+	my $id = submit(queue => 'nobody', next_run_time => 4102444800);
+	my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port) or die "connect: $!";
+	print {$socket} "GET /jobs/$id?wait=60 HTTP/1.1\r\nHost: localhost\r\n\r\n";
+	$stack->wait_for_sql(q{SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE '%rest_wait(%' AND usename = 'jobsched_api_login'}, 't', 10);
+	kill 'TERM', $api;
+	local $/ = undef;
+	like(scalar(<$socket>), qr{^HTTP/1.1 200 .*"status" ?: ?"scheduled"}s, 'with what is so now');
+	ok($stack->wait_for('the end of the API', sub { return waitpid($api, WNOHANG) == $api }, 10) && $? == 0, 'it ends well');
+};
+
 subtest 'the document' => sub {
-	my ($status, $served) = ask('GET', '/openapi.json', {});
-	is_deeply($served, $document, 'is served');
 	for my $path (sort keys %{ $document->{paths} })
 	{
 		my @missing = grep { !$good{$_} } map { uc($_) . " $path" } grep { $document->{paths}{$path}{$_} } qw(get put post patch delete);
