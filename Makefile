@@ -44,6 +44,22 @@ WORKER_LIBS = $(shell pkg-config --libs libpq jansson libcurl librabbitmq libxml
 API_LIBS = $(shell pkg-config --libs libpq jansson libevent zlib libcrypto) -lm
 PREFIX ?= /usr/local
 
+# What jobsched-api shows browsers is part of it: our pages, and libraries from npm (src/api/vendor).
+VENDOR = build/vendor
+PAGES = src/api/web/index.html src/api/web/docs.html
+WEB = /=src/api/web/index.html /docs=src/api/web/docs.html \
+	$(foreach file,$(filter-out $(PAGES),$(wildcard src/api/web/*)),/web/$(notdir $(file))=$(file)) \
+	$(foreach file,swagger-ui.css swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt,/docs/$(file)=$(VENDOR)/swagger-ui-dist/$(file)) \
+	$(foreach file,uPlot.iife.min.js uPlot.min.css,/web/vendor/$(file)=$(VENDOR)/uplot/$(file))
+
+$(VENDOR)/fetched: src/api/vendor
+	src/api/vendor $(VENDOR)
+	@touch $@
+
+build/web_files.c: src/api/embed Makefile $(wildcard src/api/web/*) $(VENDOR)/fetched
+	src/api/embed build/web $(WEB) >$@.new
+	mv $@.new $@
+
 programs: $(PROGRAMS)
 
 $(BUILD)/%.o: %.c
@@ -59,7 +75,7 @@ $(BUILD)/libcommon.a: $(COMMON_SRC:%.c=$(BUILD)/%.o)
 $(BUILD)/jobsched-worker: $(WORKER_SRC:%.c=$(BUILD)/%.o) $(BUILD)/libcommon.a
 	$(CC) $(PROG_CFLAGS) -rdynamic -o $@ $^ $(WORKER_LIBS)
 
-$(BUILD)/jobsched-api: $(API_SRC:%.c=$(BUILD)/%.o) $(BUILD)/libcommon.a
+$(BUILD)/jobsched-api: $(API_SRC:%.c=$(BUILD)/%.o) $(BUILD)/build/web_files.o $(BUILD)/libcommon.a
 	$(CC) $(PROG_CFLAGS) -o $@ $^ $(API_LIBS)
 
 -include $(patsubst %.c,$(BUILD)/%.d,$(COMMON_SRC) $(WORKER_SRC) $(API_SRC))
@@ -72,6 +88,8 @@ install-programs: programs
 	install -d '$(DESTDIR)$(PREFIX)/lib/systemd/system'
 	for unit in $(notdir $(wildcard share/systemd/*.service)); do sed 's|/usr/local/bin/|$(PREFIX)/bin/|' share/systemd/$$unit \
 		>'$(DESTDIR)$(PREFIX)/lib/systemd/system/'$$unit || exit; done
+	install -d '$(DESTDIR)$(PREFIX)/share/doc/jobsched'
+	for name in swagger-ui-dist uplot; do cat $(VENDOR)/$$name/LICENSE >'$(DESTDIR)$(PREFIX)/share/doc/jobsched/LICENSE.'$$name || exit; done
 	$(if $(wildcard src/worker/jobsched_task.h),install -m 644 src/worker/jobsched_task.h '$(DESTDIR)$(PREFIX)/include')
 
 # ---- the private stack in .run, tests, checks ----

@@ -57,9 +57,10 @@ hash(const char *text)
 }
 
 /* RFC 9110, 13.1.2: a list of tags, compared without their W/, or "*". */
-static bool
-has_tag(const char *list, const char *tag)
+bool
+answer_is_known(const struct exchange *x, const char *tag)
 {
+	const char *list = http_request_header(x->request, "If-None-Match");
 	const char *opaque = tag + strlen("W/"), *found;
 
 	if (!list)
@@ -80,7 +81,7 @@ answer_tagged(struct exchange *x, const char *json)
 	snprintf(tag, sizeof(tag), "W/\"%016" PRIx64 "\"", hash(json));
 	response.headers[0].name = "ETag";
 	response.headers[0].value = tag;
-	if (has_tag(http_request_header(x->request, "If-None-Match"), tag)) {
+	if (answer_is_known(x, tag)) {
 		response.status = 304;
 		response.content_type = NULL;
 		response.body_len = 0;

@@ -72,9 +72,13 @@ extern const struct route api_routes[];
 /* A line for each: method, path, role, names of the query's parameters, separated by tabs. */
 void routes_print(FILE *out);
 
+/* The table as text. */
+void routes_list(struct exchange *x);
+
 /* Answers end an exchange: it is logged and freed. */
 void answer_response(struct exchange *x, const struct http_response *response);
 void answer_json(struct exchange *x, int status, const char *json, const char *location);
+bool answer_is_known(const struct exchange *x, const char *tag); /* W/"..." is in If-None-Match */
 void answer_tagged(struct exchange *x, const char *json); /* 200 with an ETag, or 304 when the client has it */
 void answer_text(struct exchange *x, int status, const char *text);
 void answer_empty(struct exchange *x, int status, const char *allow);
@@ -108,6 +112,10 @@ void batch_free(struct batch *batch); /* NULL is allowed */
 
 /* openapi.c */
 void openapi_get(struct exchange *x);
+
+/* web.c */
+void web_root(struct exchange *x);
+void web_get(struct exchange *x);
 
 /* health.c */
 void health_live(struct exchange *x);

@@ -204,3 +204,15 @@ guard_check(struct exchange *x, enum api_role needed)
 	x->role = API_ADMIN;
 	return 0;
 }
+
+void
+guard_whoami(struct exchange *x)
+{
+	char json[160 + TOKEN_NAME_SIZE];
+
+	/* The name of a token needs no escapes. */
+	snprintf(json, sizeof(json), "{\"name\":%s%s%s,\"role\":\"%s\",\"tokens\":%s}\n", *x->caller ? "\"" : "",
+	        *x->caller ? x->caller : "null", *x->caller ? "\"" : "", api_role_name(x->role),
+	        x->api->guard->tokens ? "true" : "false");
+	answer_json(x, 200, json, NULL);
+}

@@ -27,4 +27,7 @@ void guard_free(struct guard *guard); /* NULL is allowed */
 /* 0: go on, x->role and x->caller are set; -1: has been answered. */
 int guard_check(struct exchange *x, enum api_role needed);
 
+/* GET /whoami */
+void guard_whoami(struct exchange *x);
+
 #endif

@@ -11,8 +11,8 @@
 #include "log.h"
 #include "uuid.h"
 
-static void
-list_routes(struct exchange *x)
+void
+routes_list(struct exchange *x)
 {
 	char text[8192];
 	size_t len = 0;
@@ -39,7 +39,7 @@ list_routes(struct exchange *x)
 	}
 
 const struct route api_routes[] = {
-        HANDLER(GET, "/", ANYBODY, list_routes, "this list"),
+        HANDLER(GET, "/", ANYBODY, web_root, "the page for browsers, this list for others"),
         CALL(GET, "/jobs", VIEWER, JOBS, "jobs, newest first",
                 .query = "status name queue frequency schedule q created_after created_before limit cursor"),
         HANDLER(POST, "/jobs", SUBMITTER, jobs_post, "submit a job"),
@@ -74,6 +74,10 @@ const struct route api_routes[] = {
         HANDLER(GET, "/healthz", ANYBODY, health_live, "200 while this process serves"),
         HANDLER(GET, "/readyz", ANYBODY, health_ready, "200 when database and scheduler work, else 503"),
         HANDLER(GET, "/openapi.json", ANYBODY, openapi_get, "these calls in OpenAPI 3.1"),
+        HANDLER(GET, "/whoami", ANYBODY, guard_whoami, "what the caller may do"),
+        HANDLER(GET, "/docs", ANYBODY, web_get, "these calls, to read and to try, for browsers"),
+        HANDLER(GET, "/docs/*", ANYBODY, web_get, "what that page is made of"),
+        HANDLER(GET, "/web/*", ANYBODY, web_get, "what the pages are made of"),
         {.path = NULL},
 };
 

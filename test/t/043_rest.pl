@@ -310,7 +310,7 @@ subtest 'the API connects as a role that can do nothing else' => sub {
 
 ask('POST', '/jobs/batch', {}, undef, { jobs => [{ name => 'echo', frequency => 'once', next_run_time => 0 }, { name => 'echo' }] });
 ask('GET', '/healthz', {});
-ask('GET', '/readyz', {});
+ask('GET', $_, {}) for '/readyz', '/whoami';
 
 subtest 'waiting for the end of a job' => sub {
 	my $wait = sub {
