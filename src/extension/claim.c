@@ -1,9 +1,10 @@
 /*
  * claim.c: jobsched.claim(), by which a worker takes dispatches and is told what to run.
  *
- * The dispatches are taken by the script's _claim(); the jobs of their runs are then looked up one by one in the leaf that
- * their ids name, without a plan.  When one of those runs is over before it begins (cancelled, expired, its job gone), the
- * answer is the script's _claim_rows(), which ends it.
+ * One statement takes the dispatches and says what is in them; the jobs of their runs are then looked up one by one in the leaf that
+ * their ids name, without a plan.  What does not go that way goes the script's: _claim() takes what the statement left (repeated
+ * claims, rows that somebody has locked, and whatever is an error), and _claim_rows() answers when one of the runs is over before it
+ * begins (cancelled, expired, its job gone), and ends it.
  */
 #include "jobsched.h"
 
@@ -11,13 +12,16 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/guc.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/uuid.h"
@@ -25,9 +29,26 @@
 #include "call.h"
 #include "jobstore.h"
 #include "ring.h"
+#include "wakeup.h"
 #include "writer.h"
 
 JS_FUNCTION(js_claim);
+
+/*
+ * What a live worker may have at once of $3, in its order; nothing when this database is not ours.  Rows that are locked are left alone,
+ * so that nothing is waited for and no subtransaction is needed.
+ */
+static CallPlan plan_take = {	/* guard: M_CLAIM_NO_STATUS */
+	.sql = "WITH c AS (UPDATE jobsched.dispatches d SET status = 'claimed', worker = $1, claim_token = $2, claimed_at = $4"
+	" WHERE d.ctid = ANY (ARRAY(SELECT q.ctid FROM jobsched.dispatches q WHERE q.id = ANY ($3) AND q.status = 'queued' FOR UPDATE SKIP LOCKED))"
+	" AND d.status = 'queued'"
+	" AND (SELECT w.state = 'live' AND (SELECT bool_and(c.system_identifier = $5 AND c.database = $6) FROM jobsched.cluster c)"
+	" FROM jobsched.workers w WHERE w.id = $1)"
+	" RETURNING d.id, d.done, d.job_ids, d.run_ats, d.attempts, d.failures, d.queue)"
+	" SELECT c.id, c.done, c.job_ids, c.run_ats, c.attempts, c.failures, true, c.queue FROM c ORDER BY array_position($3, c.id)",
+	.nargs = 6,
+	.types = {UUIDOID, UUIDOID, UUIDARRAYOID, TIMESTAMPTZOID, TEXTOID, OIDOID}
+};
 
 static CallPlan plan_claim = {
 	.sql = "SELECT at, mine FROM jobsched._claim($1, $2, $3)",
@@ -178,11 +199,10 @@ open_leaves(Call *call, uint64 rows)
 	open_leaf(call, RING_KEPT);
 }
 
-/* False: a run is over before it begins. */
+/* From the last result, `rows` dispatches.  False: a run is over before it begins. */
 static bool
-answer_plain(Call *call, Tuplestorestate *store, TupleDesc desc)
+answer_plain(Call *call, uint64 rows, Tuplestorestate *store, TupleDesc desc)
 {
-	uint64		rows = call_query(&plan_held, call->values, call->nulls);
 	TimestampTz at = DatumGetTimestampTz(call->values[4]);
 	bool		plain = true;
 	bool		isnull;
@@ -229,21 +249,83 @@ answer_plain(Call *call, Tuplestorestate *store, TupleDesc desc)
 	return plain;
 }
 
+/* Takes what can be taken at once; returns how many dispatches the last result has. */
+static uint64
+take(Call *call)
+{
+	Datum		values[6] = {call->values[0], call->values[1], call->values[2], TimestampTzGetDatum(GetCurrentTimestamp()),
+	CStringGetTextDatum(psprintf(UINT64_FORMAT, GetSystemIdentifier())), ObjectIdGetDatum(MyDatabaseId)};
+	uint64		rows;
+	bool		isnull;
+
+	/* What a crash takes away of this commit only repeats work: the token sorts it out. */
+	(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+	rows = call_query(&plan_take, values, NULL);
+	for (uint64 row = 0; row < rows; row++)
+		wakeup_dequeued(DatumGetInt16(call_value(row, 8, &isnull)), 1);
+	call->values[4] = values[3];
+	return rows;
+}
+
+/* The rest of them: _claim() knows what to do.  False: nothing has been handed out here.  mine: what take() took, then all. */
+static bool
+take_rest(Call *call, pg_uuid_t *mine, uint64 count)
+{
+	bool		isnull;
+	int			more = 0;
+	const pg_uuid_t *rest;
+	Datum	   *all;
+
+	(void) call_query(&plan_claim, call->values, call->nulls);
+	call->values[4] = call_value(0, 1, &isnull);
+	if (isnull)
+		return false;
+	(void) call_value(0, 2, &isnull);
+	rest = isnull ? NULL : call_array(0, 2, &more);
+	all = palloc((count + more + 1) * sizeof(Datum));
+	for (uint64 i = 0; i < count; i++)
+		all[i] = UUIDPGetDatum(&mine[i]);
+	for (int i = 0; i < more; i++)
+		all[count + i] = UUIDPGetDatum(&rest[i]);
+	call->values[3] = PointerGetDatum(construct_array(all, (int) count + more, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
+	return true;
+}
+
+static pg_uuid_t *
+taken(uint64 rows)
+{
+	pg_uuid_t  *ids = palloc((rows + 1) * sizeof(pg_uuid_t));
+	bool		isnull;
+
+	for (uint64 row = 0; row < rows; row++)
+		ids[row] = *DatumGetUUIDP(call_value(row, 1, &isnull));
+	return ids;
+}
+
+static int
+array_length_of(Datum array)
+{
+	ArrayType  *a = DatumGetArrayTypeP(array);
+
+	return ArrayGetNItems(ARR_NDIM(a), ARR_DIMS(a));
+}
+
 static void
 claim(void *arg)
 {
 	Call	   *call = arg;
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) call->fcinfo->resultinfo;
-	bool		isnull;
-	uint64		rows;
+	bool		complete = call->nulls[0] == ' ' && call->nulls[1] == ' ' && call->nulls[2] == ' ';
+	uint64		rows = complete ? take(call) : 0;
 
-	(void) call_query(&plan_claim, call->values, call->nulls);
-	call->values[4] = call_value(0, 1, &isnull);
-	if (isnull)
-		return;					/* nothing has been handed out here */
-	call->values[3] = call_value(0, 2, &isnull);
-	call->nulls[3] = isnull ? 'n' : ' ';
-	if (answer_plain(call, rsinfo->setResult, rsinfo->setDesc))
+	call->values[3] = call->values[2];
+	if (rows == 0 || rows < (uint64) array_length_of(call->values[2]))
+	{
+		if (!take_rest(call, taken(rows), rows))
+			return;
+		rows = call_query(&plan_held, call->values, call->nulls);
+	}
+	if (answer_plain(call, rows, rsinfo->setResult, rsinfo->setDesc))
 		return;
 	tuplestore_clear(rsinfo->setResult);
 	rows = call_query(&plan_rows, call->values, call->nulls);

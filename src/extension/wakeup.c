@@ -1,7 +1,7 @@
 /*
  * wakeup.c: a commit that makes work wakes the schedulers of its database.
  *
- * wakeup_note(), js_wake_expiry() and js_dequeued() only note, in the backend's memory, what the transaction has done.
+ * wakeup_note(), wakeup_dequeued() and js_wake_expiry() only note, in the backend's memory, what the transaction has done.
  * When it has committed and its rows are visible, the transaction callback hands that over to every scheduler of the database and sets the
  * latches of those that would sleep too long.  On abort it is forgotten.  After PREPARE TRANSACTION too: the
  * schedulers' safety net (jobsched.poll_interval) finds those rows.
@@ -177,15 +177,13 @@ js_wake_expiry(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* js_dequeued(queue smallint, n integer): n dispatches of the queue are no longer 'queued'. */
-Datum
-js_dequeued(PG_FUNCTION_ARGS)
+void
+wakeup_dequeued(int16 queue, int32 n)
 {
-	int			bucket = JS_BUCKET(PG_GETARG_INT16(0));
-	int32		n = PG_GETARG_INT32(1);
+	int			bucket = JS_BUCKET(queue);
 
 	if (js_shared == NULL || n <= 0)
-		PG_RETURN_VOID();
+		return;
 	register_callback();
 	if ((pending.dequeued_buckets & (UINT64CONST(1) << bucket)) == 0)
 	{
@@ -193,6 +191,13 @@ js_dequeued(PG_FUNCTION_ARGS)
 		pending.dequeued_buckets |= UINT64CONST(1) << bucket;
 	}
 	pending.dequeued[bucket] += n;
+}
+
+/* js_dequeued(queue smallint, n integer): wakeup_dequeued(). */
+Datum
+js_dequeued(PG_FUNCTION_ARGS)
+{
+	wakeup_dequeued(PG_GETARG_INT16(0), PG_GETARG_INT32(1));
 	PG_RETURN_VOID();
 }
 

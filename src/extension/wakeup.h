@@ -1,5 +1,5 @@
 /*
- * wakeup.h: the wake-up at commit.  The committing side is wakeup_note() and the SQL function js_dequeued().
+ * wakeup.h: the wake-up at commit.  The committing side is wakeup_note(), wakeup_dequeued() and their SQL functions.
  *
  * The scheduler's turn, in this order, so that no commit is missed:
  *
@@ -17,6 +17,9 @@ typedef TimestampTz WakeupHints[JS_BUCKETS][JS_PRIORITIES];
 
 /* A timer was made or moved: for the schedulers when this transaction has committed; infinity is none. */
 extern void wakeup_note(int16 queue, int16 priority, TimestampTz due);
+
+/* n dispatches of the queue are no longer 'queued', the same. */
+extern void wakeup_dequeued(int16 queue, int32 n);
 
 /* This process listens at the slot; it stops by itself when the process ends. */
 extern void wakeup_attach(JsSlot *slot);
