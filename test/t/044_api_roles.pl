@@ -88,6 +88,7 @@ my %good = (
 	'GET /jobs' => sub { return '/jobs?limit=1' },
 	'POST /jobs' => sub { return ('/jobs', {%once}) },
 	'POST /jobs/batch' => sub { return ('/jobs/batch', { jobs => [{%once}] }) },
+	(map { my $what = $_; ("POST /jobs/$what" => sub { job(); return ("/jobs/$what", { queue => 'later', dry_run => JSON::PP::true }) }) } qw(cancel retry)),
 	'GET /jobs/{id}' => sub { return '/jobs/' . job() },
 	'PATCH /jobs/{id}' => sub { return ('/jobs/' . job(), { priority => 1 }) },
 	'DELETE /jobs/{id}' => sub { return '/jobs/' . job() },
