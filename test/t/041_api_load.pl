@@ -9,6 +9,7 @@ use IO::Socket::INET;
 use IPC::Run ();
 use JobschedTest;
 use JSON::PP ();
+use POSIX ();
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -153,6 +154,56 @@ subtest 'batches beside single jobs' => sub {
 	for (@answers) { $created += $_->[1]{created} // 1 }
 	is($stack->sql(q{SELECT count(*) FROM jobsched.jobs WHERE payload->>'tag' = 'beside batches'}), $created, "$created jobs are stored");
 	is($created, 30 + 10 * 45 + 5, 'the keys once');
+};
+
+# A client in a process of its own that posts jobs until the file `end` is there; each 30th request is a batch, each 10th a GET of
+# what was accepted before.  Its file tells what was answered.
+sub busy_client
+{
+	my ($number) = @_;
+	my $pid = fork // die $!;
+	return $pid if $pid;
+	my (@accepted, %statuses, @bad);
+	my $recovered = 0;
+	for (my $n = 1; !-e $stack->dir . '/end'; $n++)
+	{
+		my %job = (%once, payload => { tag => 'restart' }, ($n % 7 ? () : (unique_key => "restart-$number-$n")));
+		my @call = $n % 30 == 0 ? ('POST', '/jobs/batch', { jobs => [(\%job) x 5] }) : $n % 10 == 0 && @accepted ? ('GET', "/jobs/$accepted[-1]") : ('POST', '/jobs', \%job);
+		my ($status, $headers, $body) = $stack->http(@call);
+		$statuses{$status}++;
+		if ($status == 201) { push @accepted, $body->{id} }
+		elsif ($status == 200 && $body->{jobs}) { push @accepted, map { $_->{id} } @{ $body->{jobs} } }
+		elsif ($status == 503 && $headers->{'retry-after'} && $headers->{'content-type'} eq 'application/problem+json') { sleep 0.05 }
+		elsif ($status != 200) { push @bad, [@call, $status, $body] }
+	}
+	$stack->write_file("client-$number", $json->encode({ accepted => \@accepted, statuses => \%statuses, bad => \@bad }));
+	POSIX::_exit(0);
+}
+
+subtest 'PostgreSQL is restarted under load' => sub {
+	my @clients = map { busy_client($_) } 1 .. 8;
+	my $stored = sub { return $stack->sql(q{SELECT count(*) FROM jobsched.jobs WHERE payload->>'tag' = 'restart'}) };
+	my $more = sub { my $before = $stored->(); return eval { $stack->wait_for('new jobs', sub { return $stored->() > $before + 50 }, 20) } };
+	ok($more->(), 'jobs come in');
+	for my $how ('fast', 'immediate', 'KILL')
+	{
+		if ($how eq 'KILL') { $stack->kill_postgres }
+		elsif ($how eq 'immediate') { $stack->kill_postgres('QUIT'); $stack->wait_for('its end', sub { return !$stack->pid('postgres') || !-e '/proc/' . $stack->pid('postgres') . '/exe' }) }
+		else { $stack->stop_postgres }
+		sleep 0.3;
+		$stack->start_postgres;
+		ok($more->(), "and again after a restart ($how), without one of the API");
+	}
+	$stack->write_file('end', '');
+	waitpid $_, 0 for @clients;
+	my @told = map { $json->decode($stack->read_file("client-$_")) } 1 .. 8;
+	my %statuses;
+	for my $each (map { $_->{statuses} } @told) { $statuses{$_} += $each->{$_} for keys %$each }
+	is_deeply([map { @{ $_->{bad} } } @told], [], 'nothing but 503 with Retry-After meanwhile: ' . $json->encode(\%statuses));
+	cmp_ok($statuses{503}, '>', 0, 'which there were');
+	my %there = map { $_ => 1 } split /\n/, $stack->sql(q{SELECT id FROM jobsched.jobs WHERE payload->>'tag' = 'restart'});
+	my @accepted = map { @{ $_->{accepted} } } @told;
+	is_deeply([grep { !$there{$_} } @accepted], [], @accepted . ' accepted jobs are there');
 };
 
 $stack->stop_api;
