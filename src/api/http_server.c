@@ -120,8 +120,7 @@ slowest(const struct http_server *server)
 	int64_t oldest_us = clock_boottime_us() - ROOM_AFTER_US;
 	struct http_request *r, *oldest = NULL;
 
-	TAILQ_FOREACH(r, &server->all, link)
-	{
+	for (r = TAILQ_FIRST(&server->all); r; r = TAILQ_NEXT(r, link)) {
 		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): TAILQ_REMOVE took out what was freed */
 		if ((r->state == HTTP_READING || r->state == HTTP_LINGERING) && !r->in_loop &&
 		        r->since_us < oldest_us) {

@@ -254,6 +254,48 @@ subtest 'pages' => sub {
 	for my $path ('/web/../tokens.c', '/web/%2e%2e/tokens.c', '/web//etc/passwd', '/docs/', '/docs/docs.html') { is((ask($api, 'GET', $path))[0], 404, "no $path") }
 };
 
+subtest 'behind nginx, as docs/api.md says' => sub {
+	plan skip_all => 'no nginx' if !-x '/usr/sbin/nginx';
+	my $dir = $stack->dir . '/nginx';
+	mkdir $dir;
+	my $docs = do { local (@ARGV, $/) = ($stack->top . '/docs/api.md'); <> };
+	my ($server) = $docs =~ /^(    server \{\n.*?^    \})$/ms or return fail('the example');
+	my $free = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1);
+	my $port = $free->sockport;
+	close $free;
+	my ($code, $out, $err) = $stack->run('openssl', qw(req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=jobs.example.com -keyout), "$dir/key", '-out', "$dir/pem");
+	die $err if $code != 0;
+	$server =~ s/listen 443/listen 127.0.0.1:$port/;
+	$server =~ s{/etc/ssl/jobs.example.com.pem}{$dir/pem};
+	$server =~ s{/etc/ssl/private/jobs.example.com.key}{$dir/key};
+	$server =~ s{127.0.0.1:8000}{127.0.0.1:$api->{port}};
+	$stack->write_file('nginx/nginx.conf', "daemon off; pid $dir/pid; error_log $dir/error.log; events {} http { access_log off; "
+		. join(' ', map { "${_}_temp_path $dir/$_;" } qw(client_body proxy fastcgi uwsgi scgi)) . "\n$server\n}\n");
+	my $nginx = fork // die $!;
+	if (!$nginx)
+	{
+		chdir $dir;
+		open STDERR, '>', "$dir/output";
+		exec '/usr/sbin/nginx', '-p', $dir, '-c', "$dir/nginx.conf", '-e', "$dir/error.log" or POSIX::_exit(127);
+	}
+	my $curl = sub {
+		my ($c, $o, $e) = $stack->run('curl', '-sS', '--cacert', "$dir/pem", '--connect-to', "jobs.example.com:443:127.0.0.1:$port", '-o', '/dev/null', '-w', '%{http_code}', @_);
+		return $c == 0 ? $o : $e;
+	};
+	my @token = ('-H', "Authorization: Bearer $token{submitter}");
+	ok(eval { $stack->wait_for('nginx', sub { return $curl->('https://jobs.example.com/healthz') eq '200' }, 10) }, 'it passes requests on') or diag($stack->read_file('nginx/output'), $stack->read_file('nginx/error.log'));
+	is($curl->('https://jobs.example.com/jobs'), 401, 'without a token');
+	is($curl->('https://jobs.example.com/jobs', @token), 200, 'with one');
+	is($curl->('https://jobs.example.com/jobs', @token, '--json', $json->encode({%once})), 201, 'with a body');
+	is($curl->('https://jobs.example.com/schedules/' . schedule(), @token), 200, 'with a name');
+	call('PUT', '/schedules/a%2Fb%20%C3%BC', {%schedule});
+	is($curl->('https://jobs.example.com/schedules/a%2Fb%20%C3%BC', @token), 200, 'with a name that has a slash in it');
+	$stack->write_file('large', $json->encode({ %once, payload => 'x' x 1_100_000 }));
+	is($curl->('https://jobs.example.com/jobs', @token, '--json', '@' . $stack->dir . '/large'), 413, 'too large');
+	kill 'TERM', $nginx;
+	waitpid $nginx, 0;
+};
+
 kill 'TERM', $api->{pid};
 is((scalar grep { $stack->log_text($_) =~ /Sanitizer|runtime error/ } 'api1', 'api2', 'api3'), 0, 'no sanitizer has found anything');
 done_testing();
