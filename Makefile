@@ -36,12 +36,14 @@ BUILD = build/$(or $(subst $(comma),-,$(SANITIZE)),release)
 COMMON_SRC = $(wildcard src/common/*.c)
 WORKER_SRC = $(wildcard src/worker/*.c src/worker/*/*.c)
 API_SRC = $(wildcard src/api/*.c src/api/*/*.c)
-PROGRAMS = $(if $(WORKER_SRC),$(BUILD)/jobsched-worker) $(if $(API_SRC),$(BUILD)/jobsched-api)
+CLI_SRC = $(wildcard src/cli/*.c)
+PROGRAMS = $(if $(WORKER_SRC),$(BUILD)/jobsched-worker) $(if $(API_SRC),$(BUILD)/jobsched-api) $(if $(CLI_SRC),$(BUILD)/jobsched)
 PROG_CFLAGS = -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -pthread \
 	-fstack-protector-strong $(if $(SANITIZE),-O1 -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=undefined,-D_FORTIFY_SOURCE=2) \
 	-Isrc/common $(shell pkg-config --cflags libpq jansson libcurl librabbitmq libevent zlib libcrypto libxml-2.0 libidn2 2>/dev/null) $(WERROR)
 WORKER_LIBS = $(shell pkg-config --libs libpq jansson libcurl librabbitmq libxml-2.0 libidn2) -lmicrohttpd -ls3 -lm -lcrypto
 API_LIBS = $(shell pkg-config --libs libpq jansson libevent zlib libcrypto) -lm
+CLI_LIBS = $(shell pkg-config --libs libpq)
 PREFIX ?= /usr/local
 
 # What jobsched-api shows browsers is part of it: our pages, and libraries from npm (src/api/vendor).
@@ -78,7 +80,10 @@ $(BUILD)/jobsched-worker: $(WORKER_SRC:%.c=$(BUILD)/%.o) $(BUILD)/libcommon.a
 $(BUILD)/jobsched-api: $(API_SRC:%.c=$(BUILD)/%.o) $(BUILD)/build/web_files.o $(BUILD)/libcommon.a
 	$(CC) $(PROG_CFLAGS) -o $@ $^ $(API_LIBS)
 
--include $(patsubst %.c,$(BUILD)/%.d,$(COMMON_SRC) $(WORKER_SRC) $(API_SRC))
+$(BUILD)/jobsched: $(CLI_SRC:%.c=$(BUILD)/%.o) $(BUILD)/libcommon.a
+	$(CC) $(PROG_CFLAGS) -o $@ $^ $(CLI_LIBS)
+
+-include $(patsubst %.c,$(BUILD)/%.d,$(COMMON_SRC) $(WORKER_SRC) $(API_SRC) $(CLI_SRC))
 
 all: programs
 install: install-programs
@@ -90,6 +95,9 @@ install-programs: programs
 		>'$(DESTDIR)$(PREFIX)/lib/systemd/system/'$$unit || exit; done
 	install -d '$(DESTDIR)$(PREFIX)/share/doc/jobsched'
 	for name in swagger-ui-dist uplot; do cat $(VENDOR)/$$name/LICENSE >'$(DESTDIR)$(PREFIX)/share/doc/jobsched/LICENSE.'$$name || exit; done
+	install -d '$(DESTDIR)$(PREFIX)/share/man/man1' '$(DESTDIR)$(PREFIX)/share/bash-completion/completions'
+	$(if $(wildcard docs/jobsched.1),install -m 644 docs/jobsched.1 '$(DESTDIR)$(PREFIX)/share/man/man1')
+	$(if $(wildcard share/bash-completion/jobsched),install -m 644 share/bash-completion/jobsched '$(DESTDIR)$(PREFIX)/share/bash-completion/completions')
 	$(if $(wildcard src/worker/jobsched_task.h),install -m 644 src/worker/jobsched_task.h '$(DESTDIR)$(PREFIX)/include')
 
 # ---- the private stack in .run, tests, checks ----
@@ -126,7 +134,7 @@ format:
 
 help:
 	@sed -n '/^#:/s/^#: *//p' Makefile
-#: make            build the extension and the programs jobsched-worker and jobsched-api
+#: make            build the extension and the programs jobsched-worker, jobsched-api and jobsched
 #: make install    install them (PG_CONFIG, PREFIX, DESTDIR are respected)
 #: make deps       install the Debian packages that building, running and testing need
 #: make run        start the private stack in .run, then show one job from submission to result
