@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 /* The .env file in memory: names and values point into the text. */
 struct dotenv {
@@ -484,6 +485,84 @@ config_print(const struct config_item *items, size_t n, const void *from, FILE *
 		}
 		fputc('\n', out);
 	}
+}
+
+static bool
+names(const char *variable, const char *name)
+{
+	size_t len = name ? strlen(name) : 0;
+
+	return len > 0 && strncmp(variable, name, len) == 0 && variable[len] == '=';
+}
+
+static bool
+is_item(const struct config_item *items, size_t n, const char *variable)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (names(variable, items[i].name) || names(variable, items[i].alias))
+			return true;
+	}
+	return false;
+}
+
+/* NAME=value, malloc'ed. */
+static char *
+assignment(const struct config_item *item, const void *field)
+{
+	char *text = NULL;
+	int rc = -1;
+
+	switch (item->type) {
+	case CONFIG_TEXT:
+	case CONFIG_CHOICE:
+		rc = asprintf(&text, "%s=%s", item->name, *(char *const *) field);
+		break;
+	case CONFIG_INT:
+		rc = asprintf(&text, "%s=%ld", item->name, *(const long *) field);
+		break;
+	case CONFIG_SECONDS:
+		rc = asprintf(&text, "%s=%.17g", item->name, *(const double *) field);
+		break;
+	case CONFIG_BOOL:
+		rc = asprintf(&text, "%s=%s", item->name, *(const bool *) field ? "true" : "false");
+		break;
+	}
+	return rc < 0 ? NULL : text;
+}
+
+char **
+config_environment(const struct config_item *items, size_t n, const void *from)
+{
+	size_t room = n + 1, count = 0;
+	char **environment;
+
+	for (char **variable = environ; *variable; variable++)
+		room++;
+	environment = calloc(room, sizeof(*environment));
+	for (char **variable = environ; environment && *variable; variable++) {
+		if (is_item(items, n, *variable))
+			continue;
+		if ((environment[count++] = strdup(*variable)) == NULL)
+			goto out_of_memory;
+	}
+	for (size_t i = 0; environment && i < n; i++) {
+		if (items[i].secret)
+			continue;
+		if ((environment[count++] = assignment(&items[i], field_of_const(from, &items[i]))) == NULL)
+			goto out_of_memory;
+	}
+	return environment;
+out_of_memory:
+	config_environment_free(environment);
+	return NULL;
+}
+
+void
+config_environment_free(char **environment)
+{
+	for (char **variable = environment; variable && *variable; variable++)
+		free(*variable);
+	free(environment);
 }
 
 char *

@@ -47,6 +47,13 @@ void config_help(const struct config_item *items, size_t n, FILE *out);
 void config_print(const struct config_item *items, size_t n, const void *from, FILE *out);
 
 /*
+ * An environment in which config_load without a file gives the same values, but those that are secret their defaults: this
+ * process's, changed accordingly.  Ends with NULL; malloc'ed, NULL when out of memory.
+ */
+char **config_environment(const struct config_item *items, size_t n, const void *from);
+void config_environment_free(char **environment);
+
+/*
  * A libpq URL or conninfo from DATABASE_URL: SQLAlchemy's "postgresql+driver://" becomes "postgresql://".
  * malloc'ed; NULL when out of memory.
  */

@@ -1,7 +1,8 @@
 /*
  * jobsched_task.h: write a task for the jobsched worker.
  *
- * A task is a C function with a name.  The worker calls it on one of its threads for every run of a job with that name:
+ * A task is a C function with a name.  The worker calls it for every run of a job with that name, on one of its threads,
+ * or, with TASK_ISOLATION=process, in a process of its own:
  *
  *	static int
  *	greet(struct task_context *task, const json_t *payload)
@@ -28,8 +29,10 @@
  *    last of them counts.  Returning anything else is a failure that is tried again.
  *  - Long work looks at task_cancelled() at least every second or so, and sleeps with task_wait(), never sleep(3).
  *    Told to stop, it cleans up and returns task_stopped().  Nobody kills a thread: what does not look is not stopped.
+ *    A process is killed TASK_GRACE seconds later.
  *  - Several threads run tasks at the same time, also of the same name: shared state needs a lock.  A context belongs
- *    to the thread it was given to, and ends with the function.
+ *    to the thread it was given to, and ends with the function.  In a process of its own a task sees the state that its
+ *    object had when it was loaded, and what it changes there, or leaves to other threads, ends with the run.
  *  - All text is UTF-8; bytes that are not become U+FFFD.
  */
 #ifndef JOBSCHED_TASK_H
@@ -58,7 +61,9 @@ typedef int (*task_function)(struct task_context *task, const json_t *payload);
 
 enum task_flags {
 	/* The payload is not parsed: the function reads task_payload_text().  Exact for numbers that a double is not. */
-	TASK_PAYLOAD_AS_TEXT = 1
+	TASK_PAYLOAD_AS_TEXT = 1,
+	/* It runs on a thread of the worker also with TASK_ISOLATION=process: for what starts a process itself. */
+	TASK_ON_A_THREAD = 2
 };
 
 /* `abi` stays the first member in all versions, so that a worker can tell. */

@@ -1,6 +1,6 @@
 /*
  * main.c: jobsched-worker takes dispatches from RabbitMQ, claims them in PostgreSQL, runs their tasks on a pool of
- * threads and records how they ended.  hub.h tells which thread does what; docs/worker.md is the manual.
+ * threads, or in processes that these look after (isolation.h), and records how they ended.  hub.h tells which thread does what; docs/worker.md is the manual.
  *
  * This thread starts the others, waits for signals, and shuts down in steps:
  *
@@ -27,6 +27,7 @@
 #include "exporter.h"
 #include "finisher.h"
 #include "guard.h"
+#include "isolation/isolation.h"
 #include "log.h"
 #include "plugin.h"
 #include "pool.h"
@@ -40,6 +41,7 @@
 struct worker {
 	struct settings settings;
 	struct blob_store *blobs;
+	struct keeper *keeper;		/* NULL: tasks run on threads */
 	struct hub hub;
 	struct pool pool;
 	struct consumer consumer;
@@ -90,6 +92,8 @@ options_setup(int argc, char **argv, struct options *o)
 		o->check_config = true;
 	} else if (strcmp(option, "--list-tasks") == 0 && argc == 2) {
 		o->list_tasks = true;
+	} else if (strcmp(option, "--task-server") == 0 && argc == 2) {
+		exit(task_server_main());	/* the worker's own; not for people */
 	} else if (strcmp(option, "--help") == 0 && argc == 2) {
 		usage();
 		exit(0);
@@ -184,6 +188,11 @@ tasks_setup(struct worker *w)
 	w->blobs = artifact_store_open(&w->settings, &err);
 	if (!w->blobs || exec_start(&err) < 0)
 		die(&err);
+	if (w->settings.isolated) {
+		w->keeper = keeper_start(&w->settings, &err);
+		if (!w->keeper)
+			die(&err);
+	}
 }
 
 static void
@@ -195,7 +204,7 @@ threads_setup(struct worker *w)
 	if (hub_init(&w->hub, (int) w->settings.threads, w->settings.task_timeout, &err) < 0
 		|| guard_setup(&w->guard, &w->hub, &err) < 0
 		|| exporter_start(&w->exporter, &w->hub, w->settings.metrics_listen, w->settings.worker_id, &err) < 0
-		|| pool_start(&w->pool, &w->hub, w->blobs, (int) w->settings.threads, &err) < 0
+		|| pool_start(&w->pool, &w->hub, w->blobs, w->keeper, (int) w->settings.threads, &err) < 0
 		|| claimer_start(&w->claimer, &w->hub, &w->settings, &err) < 0
 		|| finisher_start(&w->finisher, &w->hub, &w->settings, &err) < 0
 		|| consumer_start(&w->consumer, &w->hub, &w->settings, &err) < 0
@@ -277,6 +286,7 @@ shut_down(struct worker *w)
 	claimer_free(&w->claimer);
 	finisher_free(&w->finisher);
 	hub_free(&w->hub);
+	keeper_stop(w->keeper);
 	exec_close();
 	blob_close(w->blobs);
 	close(w->signals);
@@ -289,8 +299,9 @@ shut_down(struct worker *w)
 static int
 run_one(struct worker *w, const struct options *o)
 {
-	int code = tryout_run(&w->settings, w->blobs, w->signals, o->task, o->payload);
+	int code = tryout_run(&w->settings, w->blobs, w->keeper, w->signals, o->task, o->payload);
 
+	keeper_stop(w->keeper);
 	exec_close();
 	blob_close(w->blobs);
 	close(w->signals);

@@ -77,6 +77,21 @@ static const struct config_item items[] = {
 	{ .name = "TASK_TIMEOUT", .type = CONFIG_SECONDS, .def = "0",
 	  .min = 0, .max = 31536000, .offset = FIELD(task_timeout),
 	  .help = "seconds that a task may run when its job has no timeout; 0: no limit" },
+	{ .name = "TASK_ISOLATION", .type = CONFIG_CHOICE, .def = "thread",
+	  .choices = "thread|process", .offset = FIELD(task_isolation),
+	  .help = "where tasks run: on threads of the worker, or each run in a process of its own" },
+	{ .name = "TASK_GRACE", .type = CONFIG_SECONDS, .def = "5",
+	  .min = 0, .max = 3600, .offset = FIELD(task_grace),
+	  .help = "process: seconds between telling a task to stop and killing it" },
+	{ .name = "TASK_MAX_MEMORY", .type = CONFIG_INT, .def = "0",
+	  .min = 0, .max = 1048576, .offset = FIELD(max_memory),
+	  .help = "process: MiB of memory that each process of a run may add; 0: no limit" },
+	{ .name = "TASK_MAX_CPU", .type = CONFIG_INT, .def = "0",
+	  .min = 0, .max = 31536000, .offset = FIELD(max_cpu),
+	  .help = "process: seconds of CPU time that each process of a run may use; 0: no limit" },
+	{ .name = "TASK_MAX_PROCESSES", .type = CONFIG_INT, .def = "64",
+	  .min = 0, .max = 100000, .offset = FIELD(max_processes),
+	  .help = "process: processes that a run may have started and that run at the same time" },
 	{ .name = "METRICS_LISTEN", .type = CONFIG_TEXT, .def = "", .offset = FIELD(metrics_listen),
 	  .help = "address and port for /metrics and /healthz, such as 127.0.0.1:9187; empty: none" },
 	{ .name = "CRAWL_ALLOW_PRIVATE", .type = CONFIG_TEXT, .def = "", .offset = FIELD(crawl_allow_private),
@@ -168,6 +183,50 @@ out:
 	return rc;
 }
 
+/* A limit that would not hold is worse than none. */
+static int
+check_isolation(struct settings *s, struct error *err)
+{
+	s->isolated = strcmp(s->task_isolation, "process") == 0;
+	if (!s->isolated && (s->max_memory > 0 || s->max_cpu > 0))
+		return error_set(err, "%s=%ld: threads have no limits: TASK_ISOLATION=process is needed, or 0",
+						 s->max_memory > 0 ? "TASK_MAX_MEMORY" : "TASK_MAX_CPU",
+						 s->max_memory > 0 ? s->max_memory : s->max_cpu);
+	return 0;
+}
+
+/* What worker and task server have in common. */
+static int
+make_common(struct settings *s, struct error *err)
+{
+	struct error why = { "" };
+
+	if (address_list_parse(s->crawl_allow_private, &s->allowed, &why) < 0)
+		return error_set(err, "CRAWL_ALLOW_PRIVATE=%s: %s; networks such as 127.0.0.0/8,::1 are allowed",
+						 s->crawl_allow_private, why.msg);
+	log_level_parse(s->log_level_name, &s->log_level);
+	s->log_json = strcmp(s->log_format, "json") == 0;
+	return check_isolation(s, err);
+}
+
+int
+settings_load_for_tasks(struct settings *s, struct error *err)
+{
+	return config_load(items, NITEMS, NULL, s, err) < 0 ? -1 : make_common(s, err);
+}
+
+char **
+settings_environment(const struct settings *s)
+{
+	return config_environment(items, NITEMS, s);
+}
+
+void
+settings_environment_free(char **environment)
+{
+	config_environment_free(environment);
+}
+
 int
 settings_load(struct settings *s, struct error *err)
 {
@@ -179,10 +238,7 @@ settings_load(struct settings *s, struct error *err)
 		return -1;
 	if (check_name("WORKER_ID", s->worker_id, 255, err) < 0 || split_queues(s, err) < 0)
 		return -1;
-	if (address_list_parse(s->crawl_allow_private, &s->allowed, &why) < 0)
-		return error_set(err, "CRAWL_ALLOW_PRIVATE=%s: %s; networks such as 127.0.0.0/8,::1 are allowed",
-						 s->crawl_allow_private, why.msg);
-	if (check_user_agent(s->crawl_user_agent, err) < 0)
+	if (make_common(s, err) < 0 || check_user_agent(s->crawl_user_agent, err) < 0)
 		return -1;
 	if (*s->exec_tasks_file && exec_file_load(s->exec_tasks_file, &s->commands, &why) < 0)
 		return error_set(err, "EXEC_TASKS_FILE=%s: %s", s->exec_tasks_file, why.msg);
@@ -200,8 +256,6 @@ settings_load(struct settings *s, struct error *err)
 	s->prefetch = (int) s->rabbitmq_prefetch;
 	if (s->prefetch == 0)
 		s->prefetch = s->threads < 4 ? 8 : (int) s->threads * 2;
-	log_level_parse(s->log_level_name, &s->log_level);
-	s->log_json = strcmp(s->log_format, "json") == 0;
 	return 0;
 }
 

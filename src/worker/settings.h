@@ -41,6 +41,11 @@ struct settings {
 	char *task_path;
 	char *exec_tasks_file;
 	double task_timeout;		/* seconds; 0: no limit */
+	char *task_isolation;
+	double task_grace;			/* seconds */
+	long max_memory;			/* MiB; 0: no limit */
+	long max_cpu;				/* seconds; 0: no limit */
+	long max_processes;			/* besides its own */
 	char *crawl_user_agent;
 
 	/* made of them */
@@ -50,6 +55,7 @@ struct settings {
 	int prefetch;				/* unacknowledged deliveries a queue */
 	enum log_level log_level;
 	bool log_json;
+	bool isolated;				/* TASK_ISOLATION=process */
 	struct address_list allowed;
 	struct exec_commands commands;
 };
@@ -57,6 +63,14 @@ struct settings {
 /* Reads and checks everything; the message names the variable.  settings is zeroed by the caller. */
 int settings_load(struct settings *s, struct error *err);
 void settings_free(struct settings *s);
+
+/*
+ * The same for the task server, in the environment that settings_environment made for it: this one's, without what is
+ * secret, with what .env says.  There it is complete but for connections, blob store and commands.
+ */
+int settings_load_for_tasks(struct settings *s, struct error *err);
+char **settings_environment(const struct settings *s); /* NULL when out of memory */
+void settings_environment_free(char **environment);
 
 /* The lines of --help and --check-config. */
 void settings_help(FILE *out);

@@ -1,7 +1,7 @@
 /*
  * task_context.h: what stands behind struct task_context.
  *
- * A task runs on a thread of the worker (task_thread.c) or in a process of its own (child.c).  Both fill a context, call
+ * A task runs on a thread of the worker (task_thread.c) or in a process of its own (isolation/child.c).  Both fill a context, call
  * task_call, and find in the context how the task ended.  What differs between them is behind struct task_host.
  */
 #ifndef JOBSCHED_WORKER_TASK_CONTEXT_H
@@ -23,7 +23,8 @@ enum task_verdict {
 	TASK_SUCCEEDED,
 	TASK_FAILED,
 	TASK_FAILED_FOR_GOOD,
-	TASK_STOPPED
+	TASK_STOPPED,
+	TASK_CRASHED /* its process ended without a word, or was killed */
 };
 
 /* What the place does where a task runs.  The ones with an error return 0 (or bytes) or a negative enum blob_result. */

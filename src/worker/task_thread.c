@@ -1,5 +1,6 @@
 /*
- * task_thread.c: a task on a thread of the worker, and what becomes of a run in the end.
+ * task_thread.c: a task on a thread of the worker, or in a process that a thread looks after, and what becomes of a run in the
+ * end.
  */
 #include "task.h"
 
@@ -9,6 +10,7 @@
 
 #include "artifacts.h"
 #include "clock.h"
+#include "isolation/isolation.h"
 #include "log.h"
 #include "progress.h"
 #include "registry.h"
@@ -158,7 +160,7 @@ judge(struct run *run, struct task_context *task)
 {
 	bool gave_up = task->verdict == TASK_STOPPED || task->verdict == TASK_FAILED;
 
-	if (gave_up && atomic_load(&run->stop)) {
+	if ((gave_up || task->verdict == TASK_CRASHED) && atomic_load(&run->stop)) {
 		task_stopped(task);
 		return RUN_CANCELLED;
 	}
@@ -176,6 +178,7 @@ judge(struct run *run, struct task_context *task)
 		return RUN_FAILED;
 	case TASK_SAID_NOTHING:
 	case TASK_FAILED:
+	case TASK_CRASHED:
 		break;
 	}
 	return RUN_FAILED;
@@ -215,6 +218,8 @@ task_execute(struct run *run, struct pool_slot *slot)
 		        "task \"%s\" is not known to this worker, which knows: %s", run->name,
 		        registry_names(names, sizeof(names)));
 		run->started_us = 0;
+	} else if (slot->pool->keeper && !(registry_get(run->task)->flags & TASK_ON_A_THREAD)) {
+		process_call(&t.task, slot->pool->keeper, slot->wake_fd);
 	} else {
 		task_call(&t.task, registry_get(run->task));
 	}

@@ -117,8 +117,8 @@ refuse(const char *what, const char *why)
 }
 
 int
-tryout_run(
-        const struct settings *settings, struct blob_store *blobs, int signals, const char *name, const char *payload)
+tryout_run(const struct settings *settings, struct blob_store *blobs, struct keeper *keeper, int signals,
+        const char *name, const char *payload)
 {
 	static struct tryout t;
 	struct error err = {""};
@@ -161,8 +161,12 @@ tryout_run(
 		code = refuse("random numbers", strerror(errno));
 		goto out;
 	}
-	pool_slot_init(&t.slot, &t.pool);
 	t.pool.blobs = blobs;
+	t.pool.keeper = keeper;
+	if (pool_slot_init(&t.slot, &t.pool, &err) < 0) {
+		code = refuse(name, err.msg);
+		goto out;
+	}
 	t.over = eventfd(0, EFD_CLOEXEC);
 	t.run.started_us = clock_boottime_us();
 	if (t.run.timeout > 0)

@@ -82,6 +82,7 @@ sub dir { return $_[0]{dir} }    # settings, log/, pids/, data/, env as in .run
 sub top { return $top }    # the checkout
 sub bin { return $bin }    # PostgreSQL's programs
 sub build { return $build }    # jobsched-worker and jobsched-api
+sub release { return "$tree/usr/bin" }    # the same as they are installed, without sanitizers
 
 # ---- files and commands ----
 
@@ -294,18 +295,20 @@ sub scheduler_pids
 
 # ---- worker ----
 
-# start_worker(name => 'worker1', MAX_CONCURRENCY => 2, ...) -> name.  Waits until it has registered, unless wait => 0.  The
-# log is log_text(name), the pid worker_pid(name); where a name may be left out below, the worker started last is meant.
+# start_worker(name => 'worker1', MAX_CONCURRENCY => 2, ...) -> name.  Waits until it has registered, unless wait => 0.
+# program => PATH: another one than the build's.  The log is log_text(name), the pid worker_pid(name); where a name may be left
+# out below, the worker started last is meant.
 sub start_worker
 {
 	my ($self, %env) = @_;
 	my $name = delete $env{name} // 'worker' . (1 + keys %{ $self->{workers} });
 	my $wait = delete $env{wait} // 1;
+	my $program = delete $env{program} // "$build/jobsched-worker";
 	my %base = $self->env;
 	my $password = $self->read_file('data/secrets/jobsched_worker_login');
 	mkdir "$self->{dir}/$name" unless -d "$self->{dir}/$name";
 	mkdir "$self->{dir}/blobs" unless -d "$self->{dir}/blobs";
-	my $pid = $self->start_program($name, "$build/jobsched-worker",
+	my $pid = $self->start_program($name, $program,
 		DATABASE_URL => "postgresql://jobsched_worker_login:$password\@127.0.0.1:$base{PGPORT}/jobsched",
 		RABBITMQ_URL => $base{RABBITMQ_URL}, BLOB_DIR => "$self->{dir}/blobs", WORKER_ID => $name, $self->program_settings, %env);
 	$self->{workers}{$name} = $pid;

@@ -8,28 +8,20 @@ use FindBin;
 use lib "$FindBin::Bin/../perl";
 use JobschedTest;
 use JSON::PP ();
+use TaskTest;
 use Test::More;
 
 plan skip_all => 'jobsched-worker is not built' if !JobschedTest::built('worker');
 
 my $program = JobschedTest::build() . '/jobsched-worker';
-my $include = JobschedTest::bin() . '/../../../../include';    # where make install has put jobsched_task.h
 my $stack = JobschedTest->new(settings => { 'jobsched.worker_lease' => '4s', 'jobsched.retry_delay' => '100ms', HEARTBEAT_INTERVAL => 0.5, LOG_LEVEL => 'INFO' });
 my $json = JSON::PP->new->utf8->canonical->allow_nonref;
 my $dir = $stack->dir;
+my $include = TaskTest::include();
+TaskTest::on($stack);
 
 # directory(NAME, mode) -> path of a new directory of the test
 sub directory { my ($name, $mode) = @_; make_path("$dir/$name"); chmod $mode // 0755, "$dir/$name"; return "$dir/$name" }
-
-# build(SOURCE, OBJECT, flags): a shared object from a file, or from text
-sub build
-{
-	my ($source, $object, @flags) = @_;
-	if ($source =~ /\n/) { $stack->write_file('source.c', $source); $source = "$dir/source.c"; }
-	my ($code, $out, $err) = $stack->run('cc', '-std=gnu11', '-Wall', '-Wextra', '-Werror', '-fPIC', '-shared', "-I$include", @flags, '-o', $object, $source, '-ljansson');
-	die "$object cannot be built: $out$err" if $code;
-	return $object;
-}
 
 # worker(ARGUMENTS, VARIABLE => value...) -> (exit code, stdout, stderr) of a jobsched-worker that ends by itself
 sub worker
@@ -114,54 +106,12 @@ subtest 'objects that are refused' => sub {
 	is($stack->worker_status($worker), 2, 'a worker with such an object does not start');
 };
 
-# submit(TASK, PAYLOAD, SQL arguments) -> id
-sub submit
-{
-	my ($task, $payload, $more) = @_;
-	my $text = $json->encode($payload);
-	return $stack->sql_as('app', "SELECT jobsched.submit('$task', \$p\$$text\$p\$" . ($more ? ", $more" : '') . ')');
-}
-
-# final(ID) -> its last execution: {status, attempt, reason, error, result, artifacts, seconds}
-sub final
-{
-	my ($id, $timeout) = @_;
-	$stack->wait_for_sql("SELECT count(*) FROM jobsched.job_executions WHERE job_id = '$id' AND final", '1', $timeout);
-	return $json->decode($stack->sql("SELECT json_build_object('status', status, 'attempt', attempt, 'reason', reason, 'error', error, 'result', result_payload,
-		'artifacts', artifacts, 'seconds', extract(epoch FROM finished_at - started_at)) FROM jobsched.job_executions WHERE job_id = '$id' AND final"));
-}
-
-# all_end([WHAT, TASK, PAYLOAD, {field => value or pattern}, {max_retries => ..., timeout => ...}], ...): submits all, and looks at the
-# last execution of each.  Returns what final() returns, of each.
-sub all_end
-{
-	my (@cases) = @_;
-	my $jobs = $json->encode([ map { { name => $_->[1], payload => $_->[2], max_retries => 0, %{ $_->[4] || {} } } } @cases ]);
-	my @ids = split /\n/, $stack->sql_as('app', "SELECT * FROM jobsched.submit_many(\$p\$$jobs\$p\$)");
-	my $mine = "'{" . join(',', @ids) . "}'::uuid[]";
-	$stack->wait_for_sql("SELECT count(*) FROM jobsched.job_executions WHERE job_id = ANY ($mine) AND final", scalar @ids);
-	my %got = map { my $e = $json->decode($_); ($e->{id} => $e) } split /\n/, $stack->sql("SELECT json_build_object('id', job_id, 'status', status, 'attempt', attempt,
-		'reason', reason, 'error', error, 'result', result_payload, 'artifacts', artifacts, 'seconds', extract(epoch FROM finished_at - started_at))
-		FROM jobsched.job_executions WHERE job_id = ANY ($mine) AND final");
-	for my $case (@cases)
-	{
-		my ($what, $task, $payload, $want) = @$case;
-		my $got = $got{ $ids[0] };
-		my @wrong = grep {
-			my $value = ref $got->{$_} ? $json->encode($got->{$_}) : $got->{$_} // 'null';
-			my $wanted = ref $want->{$_} eq 'HASH' ? $json->encode($want->{$_}) : $want->{$_};
-			ref $wanted ? $value !~ $wanted : $value ne $wanted
-		} sort keys %$want;
-		ok(!@wrong, $what) or diag("@wrong: ", $json->encode($got));
-		push @ids, shift @ids;
-	}
-	return map { $got{$_} } @ids;
-}
-
 build("$FindBin::Bin/../plugin/tasks.c", "$tasks/tests.so");
 
+# api(WORKER): with that worker
 sub api
 {
+	my ($worker) = @_;
 	my $id = submit('facts', { a => 1 }, "max_retries => 2, timeout => interval '90 s'");
 	my $got = final($id)->{result};
 	my $run_at = $stack->sql("SELECT jobsched._iso(run_at) FROM jobsched.job_executions WHERE job_id = '$id'");
@@ -179,7 +129,7 @@ sub api
 	my $seen = "SELECT status, percent, message FROM jobsched.runs WHERE job_id = '$id'";
 	$stack->wait_for_sql($seen, "running|50|half \x{EF}\x{BF}\x{BD} done");
 	pass('progress is seen in jobsched.runs, as UTF-8');
-	like($stack->log_text('worker1'), qr/WARNING jobsched-worker task name=half job=$id attempt=1 message="half done"/, 'log lines name task, job and attempt');
+	like($stack->log_text($worker), qr/WARNING jobsched-worker task name=half job=$id attempt=1 message="half done"/, 'log lines name task, job and attempt');
 	$stack->sql_as('app', "SELECT jobsched.cancel('$id')");
 	is(final($id)->{status}, 'cancelled', 'a task that waits is stopped by a cancel');
 	is($stack->sql($seen), 'cancelled||', 'the progress of an ended run is not shown');
@@ -237,7 +187,13 @@ subtest 'tasks of a plug-in run like any other' => sub {
 
 subtest 'every call of jobsched_task.h, on a thread' => sub {
 	$stack->start_worker(name => 'worker1', JOBSCHED_TASK_PATH => $tasks);
-	api();
+	api('worker1');
+	is($stack->stop_worker, 0, 'it stops');
+};
+
+subtest 'and in a process of its own' => sub {
+	$stack->start_worker(name => 'worker2', JOBSCHED_TASK_PATH => $tasks, TASK_ISOLATION => 'process');
+	api('worker2');
 	is($stack->stop_worker, 0, 'it stops');
 };
 

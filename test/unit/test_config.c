@@ -101,11 +101,25 @@ database_url(const char *value, const char *expected)
 	free(url);
 }
 
+/* The value of a variable there, NULL if there is none. */
+static const char *
+variable(char *const *environment, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (; *environment; environment++) {
+		if (strncmp(*environment, name, len) == 0 && (*environment)[len] == '=')
+			return *environment + len + 1;
+	}
+	return NULL;
+}
+
 int
 main(void)
 {
 	char *text = NULL;
 	size_t size = 0;
+	char **environment;
 	FILE *f;
 	int fd = mkstemp(path);
 
@@ -194,6 +208,21 @@ main(void)
 	database_url("postgres+asyncpg://h/d", "postgresql://h/d");
 	database_url("postgresql://h/d", "postgresql://h/d");
 	database_url("host=x dbname=y", "host=x dbname=y");
+
+	setenv("T_URL", "postgresql://u:p@h/d", 1);
+	setenv("T_OLD_NUMBER", "7", 1);
+	setenv("T_SECONDS", "0.1", 1);
+	setenv("T_OTHER", "kept", 1);
+	load_text("T_TEXT=from the file\nT_FLAG=yes\n");
+	environment = config_environment(items, N, &s);
+	is_str(variable(environment, "T_TEXT"), "from the file", "an environment for a child has what the file says");
+	is_str(variable(environment, "T_NUMBER"), "7", "numbers");
+	is_str(variable(environment, "T_SECONDS"), "0.10000000000000001", "times, exactly");
+	is_str(variable(environment, "T_FLAG"), "true", "flags");
+	is_str(variable(environment, "T_CHOICE"), "text", "choices");
+	is_str(variable(environment, "T_OTHER"), "kept", "and other variables");
+	ok(!variable(environment, "T_URL") && !variable(environment, "T_OLD_NUMBER"), "no secrets, no other names");
+	config_environment_free(environment);
 
 	f = open_memstream(&text, &size);
 	config_help(items, N, f);

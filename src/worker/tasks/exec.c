@@ -99,6 +99,7 @@ static const struct task_definition exec_task = {
         .name = "exec",
         .run = run_exec,
         .summary = "Runs payload.command, an entry of EXEC_TASKS_FILE, with payload.payload.",
+        .flags = TASK_ON_A_THREAD,
 };
 
 int
@@ -124,7 +125,7 @@ exec_setup(const struct exec_commands *list, struct error *err)
 			struct task_definition *d = &definitions[--n];
 
 			*d = (struct task_definition){.abi = JOBSCHED_TASK_ABI,
-			        .flags = TASK_PAYLOAD_AS_TEXT,
+			        .flags = TASK_PAYLOAD_AS_TEXT | TASK_ON_A_THREAD,
 			        .name = list->list[i].tasks[k],
 			        .run = run_named,
 			        .summary = list->list[i].summary};

@@ -1,0 +1,430 @@
+/*
+ * child.c: the process of one run: calls the task, and passes on to the worker what it says.
+ */
+#include "child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "frames.h"
+#include "log.h"
+#include "protocol.h"
+#include "../blob/blob.h"
+#include "../registry.h"
+#include "../task_context.h"
+
+#define LOOK_US 1000 /* shortest time between two looks whether to stop: task_cancelled is called in loops */
+#define SHOWN_MAX 1000 /* bytes of a name or key that are sent: what is longer is refused anyway */
+
+struct child_task {
+	struct task_context task; /* first: the host gets a pointer to it */
+	struct frames frames;
+	bool told; /* to stop */
+	int64_t looked_us;
+};
+
+static struct child_task *
+of(struct task_context *task)
+{
+	return (struct child_task *) task;
+}
+
+/* Nobody is left to be told anything. */
+__attribute__((noreturn)) static void
+worker_has_gone(void)
+{
+	_exit(1);
+}
+
+static bool
+wait_for_worker(void *arg, short events)
+{
+	struct child_task *c = arg;
+	struct pollfd fd = {.fd = c->frames.fd, .events = events};
+
+	return poll(&fd, 1, -1) >= 0 || errno == EINTR;
+}
+
+static void
+say(struct child_task *c, enum frame_type type, const struct iovec *parts, int n)
+{
+	if (frames_send(&c->frames, type, parts, n) < 0)
+		worker_has_gone();
+}
+
+/* ---- being told to stop ---- */
+
+static void
+look(struct child_task *c)
+{
+	enum frames_state state;
+	struct frame frame;
+
+	while ((state = frames_look(&c->frames, &frame)) == FRAMES_ONE)
+		c->told = c->told || frame.type == FRAME_STOP;
+	if (state != FRAMES_NONE)
+		c->told = true;
+	c->looked_us = clock_boottime_us();
+}
+
+static bool
+told(struct task_context *task)
+{
+	struct child_task *c = of(task);
+
+	if (!c->told && clock_boottime_us() >= c->looked_us + LOOK_US)
+		look(c);
+	return c->told;
+}
+
+static void
+sleep_until(struct task_context *task, int64_t until_us)
+{
+	struct child_task *c = of(task);
+	struct pollfd fd = {.fd = c->frames.fd, .events = POLLIN};
+	int64_t left_us;
+
+	while (!c->told && (left_us = until_us - clock_boottime_us()) > 0) {
+		struct timespec left = {
+		        (time_t) (left_us / CLOCK_US_PER_SECOND), (long) (left_us % CLOCK_US_PER_SECOND) * 1000};
+
+		if (ppoll(&fd, 1, &left, NULL) != 0)
+			look(c);
+	}
+}
+
+/* ---- what it says ---- */
+
+static void
+report_progress(struct task_context *task, double percent, const char *text)
+{
+	struct iovec parts[] = {{&percent, sizeof(percent)}, {(void *) text, text ? strlen(text) : 0}};
+
+	say(of(task), FRAME_PROGRESS, parts, 2);
+}
+
+/* Asks the worker.  Returns what it answers; *frame has the answer's bytes after *reply. */
+static int64_t
+ask(struct child_task *c, enum frame_type type, const struct iovec *parts, int n, struct frame_reply *reply,
+        struct frame *frame, struct error *err)
+{
+	say(c, type, parts, n);
+	for (;;) {
+		if (frames_next(&c->frames, frame) != FRAMES_ONE)
+			worker_has_gone();
+		if (frame->type == FRAME_REPLY)
+			break;
+		c->told = c->told || frame->type == FRAME_STOP;
+	}
+	memcpy(reply, frame->data, sizeof(*reply));
+	frame->data += sizeof(*reply);
+	frame->size -= (uint32_t) sizeof(*reply);
+	if (reply->rc < 0)
+		error_set(err, "%.*s", (int) frame->size, frame->data);
+	return reply->rc;
+}
+
+/* About an open artifact. */
+static int
+ask_about(struct child_task *c, enum frame_type type, const void *handle, const void *data, size_t size,
+        struct error *err)
+{
+	int number = (int) (intptr_t) handle;
+	struct iovec parts[] = {{&number, sizeof(number)}, {(void *) data, size}};
+	struct frame_reply reply;
+	struct frame frame;
+
+	return (int) ask(c, type, parts, 2, &reply, &frame, err);
+}
+
+static int
+create(struct task_context *task, const char *name, const char *content_type, void **handle, struct error *err)
+{
+	struct iovec parts[] = {{(void *) name, strnlen(name, SHOWN_MAX)}, {"", 1},
+	        {(void *) content_type, content_type ? strlen(content_type) : 0}};
+	struct frame_reply reply;
+	struct frame frame;
+	int64_t rc;
+
+	if (parts[2].iov_len > SHOWN_MAX) {
+		error_set(err, "artifact %.200s: its content type is longer than %d bytes", name, SHOWN_MAX);
+		return BLOB_REFUSED;
+	}
+	rc = ask(of(task), FRAME_CREATE, parts, 3, &reply, &frame, err);
+	*handle = (void *) (intptr_t) reply.handle;
+	return (int) rc;
+}
+
+static int
+write_piece(struct task_context *task, void *handle, const void *data, size_t size, struct error *err)
+{
+	const char *at = data;
+	int rc = BLOB_OK;
+
+	while (size > 0 && rc == BLOB_OK) {
+		size_t n = size < FRAME_PIECE ? size : FRAME_PIECE;
+
+		rc = ask_about(of(task), FRAME_WRITE, handle, at, n, err);
+		at += n;
+		size -= n;
+	}
+	return rc;
+}
+
+static int
+commit(struct task_context *task, void *handle, struct error *err)
+{
+	return ask_about(of(task), FRAME_COMMIT, handle, NULL, 0, err);
+}
+
+static void
+give_up(struct task_context *task, void *handle)
+{
+	ask_about(of(task), FRAME_ABORT, handle, NULL, 0, NULL);
+}
+
+static int
+put(struct task_context *task, const char *name, const char *content_type, const void *data, size_t size,
+        struct error *err)
+{
+	void *handle;
+	int rc = create(task, name, content_type, &handle, err);
+
+	if (rc < 0)
+		return rc;
+	rc = write_piece(task, handle, data, size, err);
+	if (rc < 0) {
+		give_up(task, handle);
+		return rc;
+	}
+	return commit(task, handle, err);
+}
+
+static int
+copy_file(struct task_context *task, const char *name, void *handle, int fd, struct error *err)
+{
+	char *piece = malloc(FRAME_PIECE);
+	int rc = BLOB_OK;
+	ssize_t n = 0;
+
+	while (piece && rc == BLOB_OK && ((n = read(fd, piece, FRAME_PIECE)) > 0 || (n < 0 && errno == EINTR))) {
+		if (n > 0)
+			rc = write_piece(task, handle, piece, (size_t) n, err);
+	}
+	if (!piece || (rc == BLOB_OK && n < 0)) {
+		error_set(err, "artifact %s: the file cannot be read: %s", name, strerror(errno));
+		rc = BLOB_FAILED;
+	}
+	free(piece);
+	return rc;
+}
+
+static int
+put_file(struct task_context *task, const char *name, const char *content_type, int fd, struct error *err)
+{
+	void *handle;
+	int rc = create(task, name, content_type, &handle, err);
+
+	if (rc < 0)
+		return rc;
+	rc = copy_file(task, name, handle, fd, err);
+	if (rc < 0) {
+		give_up(task, handle);
+		return rc;
+	}
+	return commit(task, handle, err);
+}
+
+static int
+open_artifact(struct task_context *task, const char *what, void **handle, uint64_t *size, struct error *err)
+{
+	struct iovec part = {(void *) what, strnlen(what, SHOWN_MAX)};
+	struct frame_reply reply;
+	struct frame frame;
+	int64_t rc = ask(of(task), FRAME_OPEN, &part, 1, &reply, &frame, err);
+
+	*handle = (void *) (intptr_t) reply.handle;
+	*size = reply.size;
+	return (int) rc;
+}
+
+static ssize_t
+read_piece(struct task_context *task, void *handle, void *buf, size_t size, struct error *err)
+{
+	struct frame_read wanted = {(int) (intptr_t) handle, (uint32_t) (size < FRAME_PIECE ? size : FRAME_PIECE)};
+	struct iovec part = {&wanted, sizeof(wanted)};
+	struct frame_reply reply;
+	struct frame frame;
+	int64_t n = ask(of(task), FRAME_READ, &part, 1, &reply, &frame, err);
+
+	if (n > 0)
+		memcpy(buf, frame.data, frame.size);
+	return (ssize_t) n;
+}
+
+static void
+close_artifact(struct task_context *task, void *handle)
+{
+	ask_about(of(task), FRAME_CLOSE, handle, NULL, 0, NULL);
+}
+
+static const struct task_host child_host = {
+        .told = told,
+        .sleep = sleep_until,
+        .progress = report_progress,
+        .put = put,
+        .put_file = put_file,
+        .create = create,
+        .write = write_piece,
+        .commit = commit,
+        .abort = give_up,
+        .open = open_artifact,
+        .read = read_piece,
+        .close = close_artifact,
+};
+
+/* ---- one run ---- */
+
+static void
+send_result(struct child_task *c)
+{
+	const struct outcome *out = c->task.out;
+	struct frame_result result = {
+	        .verdict = c->task.verdict,
+	        .retry_us = out->retry_us,
+	        .result_size = out->result ? (uint32_t) strlen(out->result) + 1 : 0,
+	        .error_size = out->error ? (uint32_t) strlen(out->error) + 1 : 0,
+	};
+	struct iovec parts[] = {
+	        {&result, sizeof(result)}, {out->result, result.result_size}, {out->error, result.error_size}};
+
+	snprintf(result.reason, sizeof(result.reason), "%s", out->reason);
+	say(c, FRAME_RESULT, parts, 3);
+}
+
+static void
+run(struct child_task *c, const struct frame_run *run, const char *name, const char *payload)
+{
+	struct outcome out = {.retry_us = -1};
+	int number = registry_find(name);
+
+	c->task = (struct task_context){
+	        .host = &child_host,
+	        .name = name,
+	        .job_id = run->job_id,
+	        .payload = payload,
+	        .attempt = run->attempt,
+	        .failures = run->failures,
+	        .max_retries = run->max_retries,
+	        .timeout = run->timeout,
+	        .started_us = run->started_us,
+	        .deadline_us = run->deadline_us,
+	        .out = &out,
+	};
+	prctl(PR_SET_NAME, name);
+	task_name_run(&c->task, run->run_at);
+	if (number < 0)
+		task_refuse(&c->task, TASK_FAILED, "unknown_task",
+		        "the task server does not know the task: its plug-in has "
+		        "changed since the worker has started");
+	else
+		task_call(&c->task, registry_get(number));
+	send_result(c);
+}
+
+/* The worker's word what to run, copied: it is used to the end. */
+static void
+wait_for_run(struct child_task *c)
+{
+	struct frame frame;
+	struct frame_run *copy;
+
+	do {
+		/* Not taken, and not needed any more. */
+		if (frames_next(&c->frames, &frame) != FRAMES_ONE)
+			_exit(0);
+	} while (frame.type != FRAME_RUN);
+	copy = malloc(frame.size);
+	if (!copy)
+		_exit(1);
+	memcpy(copy, frame.data, frame.size);
+	run(c, copy, (char *) (copy + 1), (char *) (copy + 1) + copy->name_size);
+	free(copy);
+}
+
+/* ---- what it may do ---- */
+
+/* Pages of address space that this process has; 0: not known. */
+static size_t
+own_size(void)
+{
+	char text[64];
+	int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (fd >= 0)
+		close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	return strtoul(text, NULL, 10);
+}
+
+static void
+set_limits(const struct child_limits *limits)
+{
+	struct rlimit limit;
+
+	if (limits->memory_mib > 0) {
+		limit.rlim_cur = limit.rlim_max =
+		        own_size() * (size_t) sysconf(_SC_PAGESIZE) + ((rlim_t) limits->memory_mib << 20);
+		setrlimit(RLIMIT_AS, &limit);
+	}
+	if (limits->cpu_seconds > 0) {
+		/* SIGXCPU, and SIGKILL a second later. */
+		limit.rlim_cur = (rlim_t) limits->cpu_seconds;
+		limit.rlim_max = limit.rlim_cur + 1;
+		setrlimit(RLIMIT_CPU, &limit);
+	}
+}
+
+/* When the machine has no memory left, a task goes before its worker. */
+static void
+volunteer(void)
+{
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (write(fd, "500", 3) < 0)
+		log_event(LOG_LEVEL_DEBUG, "oom_score_adj cannot be set", "error", strerror(errno), NULL);
+	close(fd);
+}
+
+void
+child_main(int fd, pid_t server, const struct child_limits *limits)
+{
+	struct child_task c = {.told = false};
+	sigset_t none;
+
+	/* Out of the terminal's group, and a group of its own; it ends with the server. */
+	setsid();
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != server)
+		_exit(1);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	volunteer();
+	set_limits(limits);
+	frames_open(&c.frames, fd, UINT32_MAX, wait_for_worker, &c);
+	wait_for_run(&c);
+	fflush(NULL);
+	_exit(0);
+}

@@ -1,0 +1,576 @@
+/*
+ * process.c: a run in a child, as the pool thread sees it that looks after the run.
+ *
+ * It sends the request and serves the child until that has a result or has ended.  Told to stop, or over its time, the
+ * task gets TASK_GRACE; then the child is killed.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "frames.h"
+#include "keeper.h"
+#include "log.h"
+#include "protocol.h"
+#include "utf8.h"
+#include "../blob/blob.h"
+
+#define DEAD_US (10 * CLOCK_US_PER_SECOND) /* a killed child is dead by then, or the server is not to be trusted */
+#define SILENT_US (10 * CLOCK_US_PER_SECOND) /* a server that brings neither a child nor a reason why not */
+#define SOCKET_US CLOCK_US_PER_SECOND /* a process that closes its socket is ending, or cannot be of use */
+#define HANDLES_MAX 1000 /* artifacts that a task has open */
+
+/* Why the child was killed. */
+enum killed {
+	KILLED_NOT,
+	KILLED_TOLD, /* it did not stop */
+	KILLED_OVERTIME, /* the same */
+	KILLED_SILENT, /* its socket was closed */
+	KILLED_UNCLEAR /* what it sent cannot be a task's */
+};
+
+/* An open artifact. */
+struct handle {
+	void *of_host; /* NULL: free */
+	bool reader;
+};
+
+struct process {
+	struct task_context *task; /* with the worker's own host */
+	struct keeper *keeper;
+	struct keeper_child child;
+	struct frames frames;
+	int64_t stop_us; /* when it was told to stop or its time was up; INT64_MAX: not yet */
+	bool told; /* FRAME_STOP is to be sent, or was */
+	bool told_sent;
+	bool mute; /* nothing can be sent any more */
+	int64_t deaf_us; /* when its socket ended; 0: not yet */
+	enum killed killed;
+	int64_t killed_us;
+	struct handle *handles;
+	int nhandles;
+	char *piece; /* FRAME_PIECE bytes, when something was read */
+};
+
+static int64_t
+grace_us(const struct process *p)
+{
+	return (int64_t) (keeper_settings(p->keeper)->task_grace * 1e6);
+}
+
+static void
+kill_child(struct process *p, enum killed why)
+{
+	if (p->killed)
+		return;
+	p->killed = why;
+	p->killed_us = clock_boottime_us();
+	keeper_kill(p->keeper, &p->child);
+}
+
+/* ---- waiting ---- */
+
+/* Looks at the clock and at the stop flag.  Returns when to look again; INT64_MAX: when something happens. */
+static int64_t
+watch(struct process *p)
+{
+	int64_t now_us = clock_boottime_us(), kill_us = INT64_MAX;
+	enum killed why = KILLED_NOT;
+
+	if (!p->told && p->task->host->told(p->task)) {
+		p->told = true;
+		if (p->stop_us > now_us)
+			p->stop_us = now_us;
+	}
+	if (p->stop_us == INT64_MAX && now_us >= p->task->deadline_us)
+		p->stop_us = p->task->deadline_us; /* the child has noticed by itself */
+	if (p->killed)
+		return p->killed_us + DEAD_US;
+	if (p->stop_us != INT64_MAX) {
+		kill_us = p->stop_us + grace_us(p);
+		why = p->told ? KILLED_TOLD : KILLED_OVERTIME;
+	}
+	if (p->deaf_us && p->deaf_us + SOCKET_US < kill_us) {
+		kill_us = p->deaf_us + SOCKET_US;
+		why = KILLED_SILENT;
+	}
+	if (now_us < kill_us)
+		return p->stop_us == INT64_MAX && p->task->deadline_us < kill_us ? p->task->deadline_us : kill_us;
+	kill_child(p, why);
+	return p->killed_us + DEAD_US;
+}
+
+/* Until fd (-1: none) is ready, the bell rings, or until_us. */
+static void
+wait_until(const struct process *p, int fd, short events, int64_t until_us)
+{
+	struct pollfd fds[2] = {{.fd = p->child.wake_fd, .events = POLLIN}, {.fd = fd, .events = events}};
+	int64_t left_us = until_us - clock_boottime_us();
+	struct timespec left = {0, 0};
+	eventfd_t rung;
+
+	if (left_us > 0 && until_us != INT64_MAX)
+		left = (struct timespec){
+		        (time_t) (left_us / CLOCK_US_PER_SECOND), (long) (left_us % CLOCK_US_PER_SECOND) * 1000};
+	if (ppoll(fds, 2, until_us == INT64_MAX ? NULL : &left, NULL) > 0 && (fds[0].revents & POLLIN))
+		eventfd_read(p->child.wake_fd, &rung);
+}
+
+/* For frames_send: gives up when the child has ended or was killed. */
+static bool
+wait_for_child(void *arg, short events)
+{
+	struct process *p = arg;
+	int64_t until_us = watch(p);
+
+	if (p->killed || keeper_ended(p->keeper, &p->child))
+		return false;
+	wait_until(p, p->child.fd, events, until_us);
+	return true;
+}
+
+static void
+send_frame(struct process *p, enum frame_type type, const struct iovec *parts, int n)
+{
+	/* When this fails its end comes soon, and says more. */
+	if (!p->mute && frames_send(&p->frames, type, parts, n) < 0)
+		p->mute = true;
+}
+
+/* ---- artifacts ---- */
+
+static void
+reply(struct process *p, const struct frame_reply *reply, const void *data, size_t size)
+{
+	struct iovec parts[] = {{(void *) reply, sizeof(*reply)}, {(void *) data, size}};
+
+	send_frame(p, FRAME_REPLY, parts, 2);
+}
+
+static void
+answer(struct process *p, int64_t rc, const struct error *err)
+{
+	struct frame_reply r = {.rc = rc};
+
+	reply(p, &r, err->msg, rc < 0 ? strlen(err->msg) : 0);
+}
+
+static struct handle *
+new_handle(struct process *p, struct error *err)
+{
+	struct handle *more;
+
+	for (int i = 0; i < p->nhandles; i++) {
+		if (!p->handles[i].of_host)
+			return &p->handles[i];
+	}
+	more = p->nhandles < HANDLES_MAX ? realloc(p->handles, (size_t) (p->nhandles + 1) * sizeof(*more)) : NULL;
+	if (!more) {
+		error_set(err, "more than %d artifacts are open", p->nhandles);
+		return NULL;
+	}
+	p->handles = more;
+	p->handles[p->nhandles].of_host = NULL;
+	return &p->handles[p->nhandles++];
+}
+
+/* A frame that begins with a handle, 1..nhandles; NULL: it does not, or that is not open. */
+static struct handle *
+find_handle(const struct process *p, const struct frame *frame, bool reader)
+{
+	int number;
+
+	if (frame->size < sizeof(number))
+		return NULL;
+	memcpy(&number, frame->data, sizeof(number));
+	if (number < 1 || number > p->nhandles || !p->handles[number - 1].of_host ||
+	        p->handles[number - 1].reader != reader)
+		return NULL;
+	return &p->handles[number - 1];
+}
+
+/* create when content_type is given, else open. */
+static void
+open_handle(struct process *p, const char *name, bool reader, const char *content_type)
+{
+	struct error err = {""};
+	struct handle *h = new_handle(p, &err);
+	struct frame_reply r = {.rc = BLOB_REFUSED};
+
+	if (h && reader)
+		r.rc = p->task->host->open(p->task, name, &h->of_host, &r.size, &err);
+	else if (h)
+		r.rc = p->task->host->create(p->task, name, content_type, &h->of_host, &err);
+	if (r.rc < 0) {
+		if (h)
+			h->of_host = NULL;
+		answer(p, r.rc, &err);
+		return;
+	}
+	h->reader = reader;
+	r.handle = (int) (h - p->handles) + 1;
+	reply(p, &r, NULL, 0);
+}
+
+static bool
+handle_open(struct process *p, const struct frame *frame)
+{
+	char text[FRAME_TEXT_MAX + 1];
+	bool reader = frame->type == FRAME_OPEN;
+	const char *content_type = NULL;
+
+	if (frame->size > FRAME_TEXT_MAX)
+		return false;
+	memcpy(text, frame->data, frame->size);
+	text[frame->size] = '\0';
+	if (!reader && strlen(text) + 1 < frame->size)
+		content_type = text + strlen(text) + 1;
+	open_handle(p, text, reader, content_type);
+	return true;
+}
+
+static bool
+handle_writer(struct process *p, const struct frame *frame)
+{
+	struct handle *h = find_handle(p, frame, false);
+	struct error err = {""};
+	int rc = 0;
+
+	if (!h)
+		return false;
+	if (frame->type == FRAME_WRITE) {
+		rc = p->task->host->write(
+		        p->task, h->of_host, frame->data + sizeof(int), frame->size - sizeof(int), &err);
+	} else {
+		if (frame->type == FRAME_COMMIT)
+			rc = p->task->host->commit(p->task, h->of_host, &err);
+		else
+			p->task->host->abort(p->task, h->of_host);
+		h->of_host = NULL;
+	}
+	answer(p, rc, &err);
+	return true;
+}
+
+static bool
+handle_reader(struct process *p, const struct frame *frame)
+{
+	struct handle *h = find_handle(p, frame, true);
+	struct error err = {""};
+	struct frame_read wanted;
+	struct frame_reply r = {.rc = BLOB_FAILED};
+
+	if (!h)
+		return false;
+	if (frame->type == FRAME_CLOSE) {
+		p->task->host->close(p->task, h->of_host);
+		h->of_host = NULL;
+		answer(p, 0, &err);
+		return true;
+	}
+	if (frame->size != sizeof(wanted))
+		return false;
+	memcpy(&wanted, frame->data, sizeof(wanted));
+	if (wanted.size > FRAME_PIECE)
+		return false;
+	if (!p->piece)
+		p->piece = malloc(FRAME_PIECE);
+	if (!p->piece)
+		error_set(&err, "out of memory");
+	else
+		r.rc = p->task->host->read(p->task, h->of_host, p->piece, wanted.size, &err);
+	if (r.rc < 0)
+		answer(p, r.rc, &err);
+	else
+		reply(p, &r, p->piece, (size_t) r.rc);
+	return true;
+}
+
+static void
+close_handles(struct process *p)
+{
+	for (int i = 0; i < p->nhandles; i++) {
+		if (!p->handles[i].of_host)
+			continue;
+		if (p->handles[i].reader)
+			p->task->host->close(p->task, p->handles[i].of_host);
+		else
+			p->task->host->abort(p->task, p->handles[i].of_host);
+	}
+	free(p->handles);
+	free(p->piece);
+}
+
+/* ---- what the child says ---- */
+
+static bool
+handle_progress(struct process *p, const struct frame *frame)
+{
+	char text[FRAME_TEXT_MAX + 1];
+	double percent;
+	size_t size;
+
+	if (frame->size < sizeof(percent) || frame->size - sizeof(percent) > FRAME_TEXT_MAX)
+		return false;
+	memcpy(&percent, frame->data, sizeof(percent));
+	size = frame->size - sizeof(percent);
+	memcpy(text, frame->data + sizeof(percent), size);
+	text[size] = '\0';
+	p->task->progress_us = 0; /* the child has counted */
+	task_progress(p->task, percent, size ? text : NULL);
+	return true;
+}
+
+/*
+ * Takes over a text of the result, NUL included, into `small`, when it fits there, or malloc'ed; size 0: there is none.
+ * False: it is no text, or memory is out.
+ */
+static bool
+take_text(const char *data, size_t size, char *small, size_t room, char **to)
+{
+	if (size == 0)
+		return true;
+	if (data[size - 1] != '\0' || !utf8_is_clean(data, size - 1))
+		return false;
+	*to = size <= room ? small : malloc(size);
+	if (*to)
+		memcpy(*to, data, size);
+	return *to != NULL;
+}
+
+static bool
+handle_result(struct process *p, const struct frame *frame)
+{
+	struct outcome *out = p->task->out;
+	const char *texts = frame->data + sizeof(struct frame_result);
+	struct frame_result r;
+
+	if (frame->size < sizeof(r))
+		return false;
+	memcpy(&r, frame->data, sizeof(r));
+	if (frame->size - sizeof(r) != (uint64_t) r.result_size + r.error_size || r.result_size > TASK_RESULT_MAX + 1 ||
+	        r.error_size > FRAME_ERROR_MAX || r.verdict < TASK_SUCCEEDED || r.verdict > TASK_STOPPED ||
+	        (r.verdict == TASK_SUCCEEDED && r.result_size == 0) || !memchr(r.reason, '\0', sizeof(r.reason)) ||
+	        !utf8_is_clean(r.reason, strlen(r.reason)))
+		return false;
+	if (!take_text(texts, r.result_size, out->small, sizeof(out->small), &out->result) ||
+	        !take_text(texts + r.result_size, r.error_size, NULL, 0, &out->error))
+		return false;
+	memcpy(out->reason, r.reason, sizeof(out->reason));
+	out->retry_us = r.retry_us >= 0 ? r.retry_us : -1;
+	p->task->verdict = (enum task_verdict) r.verdict;
+	return true;
+}
+
+/* False: it is not what a child sends. */
+static bool
+handle_frame(struct process *p, const struct frame *frame)
+{
+	switch ((enum frame_type) frame->type) {
+	case FRAME_RESULT:
+		return handle_result(p, frame);
+	case FRAME_PROGRESS:
+		return handle_progress(p, frame);
+	case FRAME_CREATE:
+	case FRAME_OPEN:
+		return handle_open(p, frame);
+	case FRAME_WRITE:
+	case FRAME_COMMIT:
+	case FRAME_ABORT:
+		return handle_writer(p, frame);
+	case FRAME_READ:
+	case FRAME_CLOSE:
+		return handle_reader(p, frame);
+	case FRAME_RUN:
+	case FRAME_STOP:
+	case FRAME_REPLY:
+		break;
+	}
+	return false;
+}
+
+/* ---- the run ---- */
+
+static void
+send_run(struct process *p)
+{
+	const struct task_context *task = p->task;
+	struct frame_run run = {
+	        .attempt = task->attempt,
+	        .failures = task->failures,
+	        .max_retries = task->max_retries,
+	        .timeout = task->timeout,
+	        .started_us = task->started_us,
+	        .deadline_us = task->deadline_us,
+	        .name_size = (uint32_t) strlen(task->name) + 1,
+	        .payload_size = (uint32_t) strlen(task->payload) + 1,
+	};
+	struct iovec parts[] = {
+	        {&run, sizeof(run)}, {(void *) task->name, run.name_size}, {(void *) task->payload, run.payload_size}};
+
+	snprintf(run.job_id, sizeof(run.job_id), "%s", task->job_id);
+	memcpy(run.run_at, task->run_at, sizeof(run.run_at));
+	send_frame(p, FRAME_RUN, parts, 3);
+}
+
+/* False: the task should stop before there is a child. */
+static bool
+wait_for_arrival(struct process *p)
+{
+	while (!keeper_arrived(p->keeper, &p->child)) {
+		int64_t now_us = clock_boottime_us(), silent_us = keeper_heard_us(p->keeper) + SILENT_US;
+
+		if (task_cancelled(p->task))
+			return false;
+		if (now_us >= silent_us)
+			keeper_distrust(p->keeper, "it brings no process for a run");
+		else
+			wait_until(p, -1, 0, silent_us < p->task->deadline_us ? silent_us : p->task->deadline_us);
+	}
+	return true;
+}
+
+/* One frame, of what is there.  Returns false when there is none. */
+static bool
+serve_one(struct process *p)
+{
+	struct frame frame;
+
+	if (p->deaf_us || p->killed == KILLED_UNCLEAR)
+		return false;
+	switch (frames_look(&p->frames, &frame)) {
+	case FRAMES_ONE:
+		if (!handle_frame(p, &frame))
+			kill_child(p, KILLED_UNCLEAR);
+		return true;
+	case FRAMES_BAD:
+		kill_child(p, KILLED_UNCLEAR);
+		return false;
+	case FRAMES_END:
+		p->deaf_us = clock_boottime_us();
+		return false;
+	case FRAMES_NONE:
+		break;
+	}
+	return false;
+}
+
+/* Until the task has said how it ended: true; or its process has ended without that. */
+static bool
+serve(struct process *p)
+{
+	for (;;) {
+		/* Asked first: what it has sent is there then. */
+		bool ended = keeper_ended(p->keeper, &p->child), served = serve_one(p);
+		int64_t until_us = watch(p);
+
+		if (p->task->verdict != TASK_SAID_NOTHING)
+			return true;
+		if (p->told && !p->told_sent) {
+			p->told_sent = true;
+			send_frame(p, FRAME_STOP, NULL, 0);
+		}
+		if (served)
+			continue;
+		if (ended)
+			return false;
+		if (p->killed && clock_boottime_us() >= p->killed_us + DEAD_US) {
+			keeper_distrust(p->keeper, "a task that was killed does not end");
+			return false;
+		}
+		wait_until(p, p->deaf_us ? -1 : p->child.fd, POLLIN, until_us);
+	}
+}
+
+/* ---- its end without a result ---- */
+
+/* What its process used, when that is limited; "" else. */
+static const char *
+memory_used(const struct process *p, char *buf, size_t size)
+{
+	long limit = keeper_settings(p->keeper)->max_memory;
+
+	buf[0] = '\0';
+	if (limit > 0)
+		snprintf(buf, size, "; TASK_MAX_MEMORY is %ld MiB, at most %lld MiB were resident", limit,
+		        (long long) (p->child.end.peak_kib / 1024));
+	return buf;
+}
+
+static void
+conclude_signal(const struct process *p)
+{
+	const struct control_end *end = &p->child.end;
+	long cpu = keeper_settings(p->keeper)->max_cpu;
+	int number = WTERMSIG(end->status);
+	char how[KEEPER_HOW_SIZE], memory[128];
+
+	keeper_describe(end->status, how, sizeof(how));
+	if (cpu > 0 && (number == SIGXCPU || (number == SIGKILL && end->cpu_us >= cpu * CLOCK_US_PER_SECOND)))
+		task_refuse(p->task, TASK_CRASHED, "cpu_limit", "%s after %.1f s of CPU time; TASK_MAX_CPU is %ld s",
+		        how, (double) end->cpu_us / 1e6, cpu);
+	else if (p->killed == KILLED_SILENT)
+		task_refuse(p->task, TASK_CRASHED, "bad_answer",
+		        "the task's process has closed its socket to the worker, and was killed");
+	else
+		task_refuse(p->task, TASK_CRASHED, "signal", "%s%s%s", how,
+		        number == SIGKILL ? ", not by the worker: the kernel does so when memory is out" : "",
+		        memory_used(p, memory, sizeof(memory)));
+}
+
+static void
+conclude(const struct process *p)
+{
+	const struct settings *settings = keeper_settings(p->keeper);
+	const struct control_end *end = &p->child.end;
+	char how[KEEPER_HOW_SIZE], memory[128];
+
+	if (p->killed == KILLED_TOLD) {
+		task_stopped(p->task);
+	} else if (p->killed == KILLED_OVERTIME) {
+		task_refuse(p->task, TASK_CRASHED, "timeout",
+		        "the time limit of %g s is over; the task did not stop within %g s more, and was killed",
+		        p->task->timeout, settings->task_grace);
+	} else if (p->killed == KILLED_UNCLEAR) {
+		task_refuse(p->task, TASK_CRASHED, "bad_answer",
+		        "the task's process sent what no task sends, and was killed");
+	} else if (p->child.lost) {
+		task_refuse(p->task, TASK_CRASHED, "server_lost",
+		        "the task server has ended (%s), and the task's process with it", p->child.server_end);
+	} else if (end->processes > 0) {
+		task_refuse(p->task, TASK_CRASHED, "process_limit",
+		        "killed: it had started %d processes that ran at the same time; TASK_MAX_PROCESSES is %ld",
+		        end->processes, settings->max_processes);
+	} else if (WIFSIGNALED(end->status)) {
+		conclude_signal(p);
+	} else {
+		task_refuse(p->task, TASK_CRASHED, "exit_code", "the task ended its process without a result, %s%s",
+		        keeper_describe(end->status, how, sizeof(how)), memory_used(p, memory, sizeof(memory)));
+	}
+}
+
+void
+process_call(struct task_context *task, struct keeper *k, int wake_fd)
+{
+	struct process p = {.task = task, .keeper = k, .stop_us = INT64_MAX};
+
+	keeper_take(k, &p.child, wake_fd);
+	if (wait_for_arrival(&p)) {
+		frames_open(&p.frames, p.child.fd, FRAME_FROM_CHILD, wait_for_child, &p);
+		send_run(&p);
+		if (!serve(&p))
+			conclude(&p);
+		frames_free(&p.frames);
+	} else {
+		task_stopped(task);
+	}
+	close_handles(&p);
+	keeper_release(k, &p.child);
+}

@@ -1,0 +1,206 @@
+/*
+ * misbehave.c: tasks that do to their process what tasks should not.  Built by test/t/086_isolation.pl.
+ */
+#include <jobsched_task.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+/* A sanitizer's handler would make another end of it. */
+static void
+die_of(int number)
+{
+	signal(number, SIG_DFL);
+	raise(number);
+}
+
+/* Takes memory, and uses it, until there is none; at most 4 GiB, for when nothing limits it. */
+static void
+eat(void)
+{
+	for (int i = 0; i < 256; i++) {
+		char *piece = malloc(16 * 1024 * 1024);
+
+		if (!piece)
+			return;
+		memset(piece, i, 16 * 1024 * 1024);
+	}
+}
+
+/* Starts processes that wait for ever; at most n, for when nothing limits it. */
+static void
+multiply(int n)
+{
+	for (int i = 0; i < n; i++) {
+		pid_t pid = fork();
+
+		if (pid < 0)
+			return;
+		if (pid == 0) {
+			for (;;)
+				pause();
+		}
+	}
+}
+
+/* Leaves a process behind, in a session of its own if wanted: returns its pid. */
+static int
+leave(int session)
+{
+	int pids[2], grandchild = 0;
+	pid_t pid;
+
+	if (pipe(pids) < 0 || (pid = fork()) < 0)
+		return -1;
+	if (pid == 0) {
+		if (session)
+			setsid();
+		grandchild = fork();
+		if (grandchild == 0) {
+			for (;;)
+				pause();
+		}
+		_exit(write(pids[1], &grandchild, sizeof(grandchild)) < 0);
+	}
+	if (read(pids[0], &grandchild, sizeof(grandchild)) < 0)
+		return -1;
+	waitpid(pid, NULL, 0);
+	return grandchild;
+}
+
+/* Calls a function for each socket that is open above standard error. */
+static void
+each_socket(void (*function)(int fd))
+{
+	struct stat st;
+
+	for (int fd = 3; fd < 100; fd++) {
+		if (fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode))
+			function(fd);
+	}
+}
+
+static void
+close_it(int fd)
+{
+	close(fd);
+}
+
+static void
+write_garbage(int fd)
+{
+	char garbage[5000];
+
+	memset(garbage, 0xFE, sizeof(garbage));
+	send(fd, garbage, sizeof(garbage), MSG_NOSIGNAL);
+}
+
+static void
+loop(void)
+{
+	volatile unsigned long turns = 0;
+
+	for (;;)
+		turns++;
+}
+
+/* payload: {"do": what, "times": n}: from attempt n + 1 on it succeeds. */
+static int
+misbehave(struct task_context *task, const json_t *payload)
+{
+	const char *what = json_string_value(json_object_get(payload, "do"));
+	const json_t *times = json_object_get(payload, "times");
+
+	if (!what)
+		return task_fail_for_good(task, "bad_payload", "payload.do: a text is needed");
+	task_log(task, TASK_LOG_INFO, "begins to %s", what);
+	if (json_is_integer(times) && task_attempt(task) > json_integer_value(times))
+		return task_succeed(task, json_string("better"));
+	if (strcmp(what, "crash") == 0)
+		die_of(SIGSEGV);
+	else if (strcmp(what, "abort") == 0)
+		die_of(SIGABRT);
+	else if (strcmp(what, "kill") == 0)
+		raise(SIGKILL);
+	else if (strcmp(what, "exit") == 0)
+		exit(3);
+	else if (strcmp(what, "leave") == 0)
+		_exit(0);
+	else if (strcmp(what, "hang") == 0)
+		for (;;)
+			pause();
+	else if (strcmp(what, "loop") == 0)
+		loop();
+	else if (strcmp(what, "ignore") == 0)
+		/* It looks, but does not stop at once. */
+		while (!task_cancelled(task) || task_time_left(task) > 0)
+			task_wait(task, 0.1);
+	else if (strcmp(what, "eat") == 0) {
+		eat();
+		die_of(SIGSEGV);
+	} else if (strcmp(what, "eat politely") == 0) {
+		eat();
+		return task_fail_for_good(task, "no_memory", "there is no more memory");
+	} else if (strcmp(what, "multiply") == 0) {
+		multiply(3000);
+		for (;;)
+			pause();
+	} else if (strcmp(what, "start some") == 0) {
+		multiply(5);
+		task_wait(task, 0.5);
+	} else if (strcmp(what, "leave a process") == 0)
+		return task_succeed(task, json_integer(leave(0)));
+	else if (strcmp(what, "leave a daemon") == 0)
+		return task_succeed(task, json_integer(leave(1)));
+	else if (strcmp(what, "close") == 0) {
+		each_socket(close_it);
+		for (;;)
+			pause();
+	} else if (strcmp(what, "garble") == 0) {
+		each_socket(write_garbage);
+		for (;;)
+			pause();
+	} else if (strcmp(what, "half an artifact") == 0) {
+		struct task_writer *writer;
+
+		if (task_writer_open(task, "half", NULL, &writer) < 0 || task_writer_write(writer, "abc", 3) < 0)
+			return task_fail(task, "%s", task_artifact_error(task));
+		die_of(SIGSEGV);
+	} else
+		return task_fail_for_good(task, "bad_payload", "payload.do: %s", what);
+	return task_succeed(task, json_true());
+}
+JOBSCHED_TASK("misbehave", .run = misbehave, .summary = "Does what tasks should not.");
+
+/* The variables that it sees, and its process. */
+static int
+surroundings(struct task_context *task, const json_t *payload)
+{
+	json_t *names = json_array();
+
+	(void) payload;
+	for (char **variable = environ; *variable; variable++)
+		json_array_append_new(names, json_stringn(*variable, strcspn(*variable, "=")));
+	printf("printed by %s\n", task_name(task));
+	return task_succeed(task,
+	        json_pack("{s:o, s:i, s:i, s:i}", "environment", names, "pid", (int) getpid(), "parent",
+	                (int) getppid(), "session", (int) getsid(0)));
+}
+JOBSCHED_TASK("surroundings", .run = surroundings, .summary = "Tells what is around it.");
+
+/* On a thread in both modes. */
+static int
+pid(struct task_context *task, const json_t *payload)
+{
+	(void) payload;
+	return task_succeed(task, json_integer(getpid()));
+}
+JOBSCHED_TASK("pid", .run = pid, .summary = "Its process.", .flags = TASK_ON_A_THREAD);
