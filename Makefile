@@ -75,7 +75,7 @@ $(BUILD)/libcommon.a: $(COMMON_SRC:%.c=$(BUILD)/%.o)
 	$(AR) rcs $@ $^
 
 $(BUILD)/jobsched-worker: $(WORKER_SRC:%.c=$(BUILD)/%.o) $(BUILD)/libcommon.a
-	$(CC) $(PROG_CFLAGS) -rdynamic -o $@ $^ $(WORKER_LIBS)
+	$(CC) $(PROG_CFLAGS) -rdynamic -Wl,-z,now -o $@ $^ $(WORKER_LIBS)
 
 $(BUILD)/jobsched-api: $(API_SRC:%.c=$(BUILD)/%.o) $(BUILD)/build/web_files.o $(BUILD)/libcommon.a
 	$(CC) $(PROG_CFLAGS) -o $@ $^ $(API_LIBS)

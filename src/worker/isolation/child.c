@@ -395,19 +395,6 @@ set_limits(const struct child_limits *limits)
 	}
 }
 
-/* When the machine has no memory left, a task goes before its worker. */
-static void
-volunteer(void)
-{
-	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return;
-	if (write(fd, "500", 3) < 0)
-		log_event(LOG_LEVEL_DEBUG, "oom_score_adj cannot be set", "error", strerror(errno), NULL);
-	close(fd);
-}
-
 void
 child_main(int fd, pid_t server, const struct child_limits *limits)
 {
@@ -421,7 +408,6 @@ child_main(int fd, pid_t server, const struct child_limits *limits)
 		_exit(1);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	volunteer();
 	set_limits(limits);
 	frames_open(&c.frames, fd, UINT32_MAX, wait_for_worker, &c);
 	wait_for_run(&c);

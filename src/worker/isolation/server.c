@@ -207,6 +207,40 @@ fork_spares(struct server *s)
 	}
 }
 
+/* ---- the worker's words ---- */
+
+static void
+obey(struct server *s, const struct control *word)
+{
+	struct child *child = find(s, word->pid);
+
+	if (!child)
+		return; /* it has ended meanwhile */
+	if (word->type == CONTROL_TAKEN && !child->running) {
+		child->running = true;
+		s->running++;
+		s->spares--;
+		if (s->running == 1)
+			s->census_us = clock_boottime_us() + CENSUS_US;
+	} else if (word->type == CONTROL_KILL) {
+		kill_group(child->pid);
+	}
+}
+
+static void
+listen_to_worker(struct server *s)
+{
+	struct control word;
+	ssize_t n;
+
+	while ((n = recv(CONTROL_FD, &word, sizeof(word), MSG_DONTWAIT)) == (ssize_t) sizeof(word))
+		obey(s, &word);
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+		end(s);
+}
+
+/* ---- the ends of children ---- */
+
 /* A child that has ended, and is not reaped: so long its pid, and its group's, cannot be another's. */
 static void
 bury(struct server *s, pid_t pid)
@@ -215,6 +249,9 @@ bury(struct server *s, pid_t pid)
 	struct child *child = find(s, pid);
 	struct rusage used = {0};
 
+	/* That it was taken is said before it has a run, and so before it can end of that. */
+	if (child && !child->running)
+		listen_to_worker(s);
 	if (child)
 		kill(-pid, SIGKILL);
 	while (wait4(pid, &message.status, 0, &used) < 0 && errno == EINTR)
@@ -311,38 +348,6 @@ look_at_processes(struct server *s)
 		s->census_us = begin_us + took_us * CENSUS_SHARE;
 }
 
-/* ---- the worker's words ---- */
-
-static void
-obey(struct server *s, const struct control *word)
-{
-	struct child *child = find(s, word->pid);
-
-	if (!child)
-		return; /* it has ended meanwhile */
-	if (word->type == CONTROL_TAKEN && !child->running) {
-		child->running = true;
-		s->running++;
-		s->spares--;
-		if (s->running == 1)
-			s->census_us = clock_boottime_us() + CENSUS_US;
-	} else if (word->type == CONTROL_KILL) {
-		kill_group(child->pid);
-	}
-}
-
-static void
-listen_to_worker(struct server *s)
-{
-	struct control word;
-	ssize_t n;
-
-	while ((n = recv(CONTROL_FD, &word, sizeof(word), MSG_DONTWAIT)) == (ssize_t) sizeof(word))
-		obey(s, &word);
-	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-		end(s);
-}
-
 /* ---- its life ---- */
 
 static int
@@ -419,6 +424,19 @@ descriptors_setup(void)
 	fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC);
 }
 
+/* When the machine has no memory left, the largest task goes before its worker: what this forks inherits it. */
+static void
+volunteer(void)
+{
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (write(fd, "500", 3) < 0)
+		log_event(LOG_LEVEL_DEBUG, "oom_score_adj cannot be set", "error", strerror(errno), NULL);
+	close(fd);
+}
+
 int
 task_server_main(void)
 {
@@ -441,6 +459,7 @@ task_server_main(void)
 		return 1;
 	}
 	prctl(PR_SET_PDEATHSIG, 0);
+	volunteer();
 	s.limits = (struct child_limits){s.settings.max_memory, s.settings.max_cpu};
 	s.wanted = s.settings.threads < SPARES_MAX ? (int) s.settings.threads : SPARES_MAX;
 	fflush(NULL);
