@@ -2400,12 +2400,12 @@ CREATE FUNCTION jobsched._id_at(t timestamptz) RETURNS uuid LANGUAGE sql STABLE 
 	$$ SELECT (lpad(to_hex(least(greatest(ceil(extract(epoch FROM t) * 1000), 0), 281474976710655)::bigint), 12, '0') || repeat('0', 20))::uuid $$;
 
 /*
- * Up to `most` ids of jobs that may have the status (any when null), newest first, from below `below` down to `lowest`: a superset, whose
- * members are to be looked at.  Each branch follows an index backwards.  The settings are there because a generic plan, which knows no
- * bounds, might rather sort.
+ * Up to `most` ids of jobs that may have the status, newest first, from below `below` down to `lowest`: a superset, whose members are to
+ * be looked at.  Each branch follows an index backwards.  The settings are there because a generic plan, which knows no bounds, might
+ * rather sort; what they forbid is so expensive then that it would be compiled.
  */
 CREATE FUNCTION jobsched._list_ids(status text, cron boolean, schedule text, lowest uuid, highest uuid, below uuid, most int) RETURNS SETOF uuid LANGUAGE plpgsql STABLE
-	SET enable_sort = off SET enable_hashagg = off SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+	SET enable_sort = off SET enable_hashagg = off SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
 #variable_conflict use_variable
 BEGIN
 	IF cron OR schedule IS NOT NULL OR status = 'ended' THEN
@@ -2449,7 +2449,7 @@ BEGIN
 			SELECT (SELECT e.job_id FROM jobsched.job_executions e WHERE e.job_id < w.id AND e.job_id >= lowest ORDER BY e.job_id DESC LIMIT 1)
 			FROM w WHERE w.id IS NOT NULL)
 		SELECT w.id FROM w WHERE w.id IS NOT NULL LIMIT most;
-	ELSIF status IS NOT NULL THEN
+	ELSE
 		RETURN QUERY
 		WITH RECURSIVE w (id) AS (
 			(SELECT e.job_id FROM jobsched.job_executions e
@@ -2466,20 +2466,19 @@ BEGIN
 			(SELECT s.job_id FROM jobsched.schedules s WHERE status = 'cancelled' AND s.job_id < below AND s.job_id BETWEEN lowest AND highest
 				ORDER BY s.job_id DESC LIMIT most)) p
 		ORDER BY p.id DESC LIMIT most;
-	ELSE
-		RETURN QUERY
-		SELECT j.id FROM jobsched.jobs j WHERE j.id < below AND j.id BETWEEN lowest AND highest ORDER BY j.id DESC LIMIT most;
 	END IF;
 END $$;
 
 /*
- * GET /jobs.  Ids come in chunks that grow while nothing is found; what the other filters leave of them is read, and the status compared.
- * One call looks at 20,000 ids and reads 1,000 jobs at most.
+ * GET /jobs.  Ids come in chunks that grow while nothing is found, without a status from the jobs themselves; what the other filters leave
+ * of them is read, and the status compared.  One call looks at 100,000 jobs, or at 5,000 that may have the status, and reads 1,000 at most.
  */
-CREATE FUNCTION jobsched.rest_jobs(query jsonb) RETURNS json LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION jobsched.rest_jobs(query jsonb) RETURNS json LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	SET enable_sort = off SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
 	wanted text := jobsched._choice_param(query, 'status', '{scheduled,paused,queued,running,retrying,cancelling,succeeded,failed,cancelled,expired,ended}');
+	cron_job text := jobsched._param(query, 'schedule');
 	how text := jobsched._choice_param(query, 'frequency', '{once,cron}');
 	task text := jobsched._param(query, 'name');
 	prefix text := jobsched._param(query, 'q');
@@ -2491,7 +2490,8 @@ DECLARE
 	highest uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 	everything boolean := jobsched._sees_all();
 	who text := jobsched.caller();
-	left_ids int := 20000;
+	by_jobs boolean := wanted IS NULL AND cron_job IS NULL AND how IS DISTINCT FROM 'cron';
+	left_ids int := CASE WHEN by_jobs THEN 100000 ELSE 5000 END;
 	left_jobs int := 1000;
 	chunk int := most + 1;
 	ids uuid[];
@@ -2499,6 +2499,7 @@ DECLARE
 	page text[] := '{}';
 	last_id uuid;
 	last_seen uuid;
+	seen int;
 	r record;
 BEGIN
 	below := least(below, jobsched._id_at(jobsched._time_param(query, 'created_before')));
@@ -2509,22 +2510,27 @@ BEGIN
 	END IF;
 	WHILE left_ids > 0 AND left_jobs > 0 AND (queue_name IS NULL OR in_queue IS NOT NULL) LOOP
 		chunk := least(chunk, left_ids);
-		ids := ARRAY(SELECT jobsched._list_ids(wanted, how = 'cron', jobsched._param(query, 'schedule'), lowest, highest, below, chunk));
-		IF ids = '{}' THEN
-			last_seen := NULL;
-			EXIT;
+		IF by_jobs THEN
+			SELECT count(*), (array_agg(x.id) FILTER (WHERE x.n = chunk))[1], coalesce(array_agg(x.id ORDER BY x.n) FILTER (WHERE x.fits), '{}')
+			INTO seen, last_seen, ids
+			FROM (SELECT j.id, row_number() OVER () AS n, (everything OR j.owner = who) AND (task IS NULL OR j.name = task) AND (prefix IS NULL OR starts_with(j.name, prefix))
+					AND (in_queue IS NULL OR j.queue = in_queue) AND (how IS NULL OR j.frequency = how) AS fits
+				FROM (SELECT y.id, y.owner, y.name, y.queue, y.frequency FROM jobsched.jobs y WHERE y.id < below AND y.id BETWEEN lowest AND highest ORDER BY y.id DESC LIMIT chunk) j) x;
+		ELSE
+			ids := ARRAY(SELECT jobsched._list_ids(wanted, how = 'cron', cron_job, lowest, highest, below, chunk));
+			seen := cardinality(ids);
+			last_seen := CASE WHEN seen = chunk THEN ids[seen] END;
+			IF NOT everything OR task IS NOT NULL OR prefix IS NOT NULL OR in_queue IS NOT NULL OR how = 'once' THEN
+				ids := ARRAY(
+					SELECT u.id FROM unnest(ids) WITH ORDINALITY AS u(id, n)
+					CROSS JOIN LATERAL (SELECT x.* FROM jobsched.jobs x WHERE x.id = u.id AND x.slot IN (jobsched.slot_of(u.id), 16)) j
+					WHERE (everything OR j.owner = who) AND (task IS NULL OR j.name = task) AND (prefix IS NULL OR starts_with(j.name, prefix))
+						AND (in_queue IS NULL OR j.queue = in_queue) AND (how IS NULL OR j.frequency = how)
+					ORDER BY u.n);
+			END IF;
 		END IF;
-		left_ids := left_ids - cardinality(ids);
-		below := ids[cardinality(ids)];
-		last_seen := CASE WHEN cardinality(ids) = chunk THEN below END;
-		IF NOT everything OR task IS NOT NULL OR prefix IS NOT NULL OR in_queue IS NOT NULL OR how = 'once' THEN
-			ids := ARRAY(
-				SELECT u.id FROM unnest(ids) WITH ORDINALITY AS u(id, n)
-				CROSS JOIN LATERAL (SELECT x.* FROM jobsched.jobs x WHERE x.id = u.id AND x.slot IN (jobsched.slot_of(u.id), 16)) j
-				WHERE (everything OR j.owner = who) AND (task IS NULL OR j.name = task) AND (prefix IS NULL OR starts_with(j.name, prefix))
-					AND (in_queue IS NULL OR j.queue = in_queue) AND (how IS NULL OR j.frequency = how)
-				ORDER BY u.n);
-		END IF;
+		left_ids := left_ids - seen;
+		below := last_seen;
 		WHILE ids <> '{}' AND left_jobs > 0 LOOP
 			taken := ids[1:least(most + 1 - cardinality(page), left_jobs)];
 			ids := ids[cardinality(taken) + 1:];
@@ -2688,12 +2694,18 @@ DECLARE
 	zone text := coalesce(jobsched._param(query, 'time_zone'), jobsched._default_time_zone());
 	n int := jobsched._int_param(query, 'n', 1, 1000, 5);
 	after timestamptz := coalesce(jobsched._time_param(query, 'after'), clock_timestamp());
+	said text;
+	about text;
+	help text;
 BEGIN
 	IF expr IS NULL THEN
 		PERFORM jobsched._invalid('expr', 'expr: missing', 'A cron expression, such as expr=*/5+*+*+*+*');
 	END IF;
 	RETURN json_build_object('expr', expr, 'description', jobsched.cron_describe(expr), 'time_zone', jobsched._zone_name(zone), 'times',
 		(SELECT coalesce(json_agg(jobsched._fire_time(t.at, t.local_time, t.note) ORDER BY t.number), '[]') FROM jobsched.cron_next_n(expr, n, after, zone) t));
+EXCEPTION WHEN SQLSTATE 'JS001' THEN
+	GET STACKED DIAGNOSTICS said = MESSAGE_TEXT, about = COLUMN_NAME, help = PG_EXCEPTION_HINT;
+	PERFORM jobsched._invalid(CASE about WHEN 'cron' THEN 'expr' ELSE about END, said, nullif(help, ''));
 END $$;
 COMMENT ON FUNCTION jobsched.rest_cron_next(jsonb) IS
 'GET /cron/next: the expression in English and its next times. query: expr, time_zone, n, after, as texts; JS001 names the one at fault';
@@ -2980,7 +2992,7 @@ DECLARE
 	middle bigint;
 	latest timestamptz;
 	total bigint := 0;
-	stretch int := 16;
+	stretch int := 8;
 	step bigint;
 	part float8 := 1;
 	page bigint;

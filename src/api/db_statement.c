@@ -18,7 +18,7 @@
 const char db_setup_sql[] =
         "SET client_encoding = 'UTF8'; SET statement_timeout = %ld; SET client_min_messages = warning; "
         "SET search_path = pg_catalog; SET default_transaction_isolation = 'read committed'; SET plan_cache_mode = "
-        "force_generic_plan";
+        "force_generic_plan; SET jit = off";
 
 /*
  * Columns of submit, in the order of the statements.  set_config comes first, since the function's argument depends on
