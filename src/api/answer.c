@@ -14,6 +14,18 @@
 #define RETRY_AFTER "1"
 
 void
+exchange_free(struct exchange *x)
+{
+	free(x->key);
+	free(x->body);
+	free(x->query);
+	for (int i = 0; i < ROUTE_MAX_PARTS; i++)
+		free(x->parts[i]);
+	batch_free(x->batch);
+	free(x);
+}
+
+void
 answer_response(struct exchange *x, const struct http_response *response)
 {
 	if (log_enabled(LOG_LEVEL_DEBUG)) {
@@ -25,13 +37,7 @@ answer_response(struct exchange *x, const struct http_response *response)
 		        *x->caller ? "caller" : NULL, x->caller, NULL);
 	}
 	http_respond(x->request, response);
-	free(x->key);
-	free(x->body);
-	free(x->query);
-	for (int i = 0; i < ROUTE_MAX_PARTS; i++)
-		free(x->parts[i]);
-	batch_free(x->batch);
-	free(x);
+	exchange_free(x);
 }
 
 void

@@ -66,6 +66,9 @@ struct exchange {
 /* routes.c: find the handler of a request and call it; made for http_options. */
 void route_request(struct http_request *request, void *api);
 
+/* The same before the body is there: who may not call needs not send it. */
+void route_admit(struct http_request *request, void *api);
+
 /* The table, ended by a NULL path. */
 extern const struct route api_routes[];
 
@@ -74,6 +77,10 @@ void routes_print(FILE *out);
 
 /* The table as text. */
 void routes_list(struct exchange *x);
+
+/* answer.c */
+
+void exchange_free(struct exchange *x);
 
 /* Answers end an exchange: it is logged and freed. */
 void answer_response(struct exchange *x, const struct http_response *response);

@@ -131,6 +131,8 @@ struct http_options {
 	const char
 	        *common_headers; /* lines that stand in every answer, each with its \r\n; lives as long as the server */
 	void (*handler)(struct http_request *request, void *arg);
+	/* Or NULL: sees a request whose body has not come whole yet, without it, and may answer; then the body is not read. */
+	void (*admit)(struct http_request *request, void *arg);
 	void *arg;
 };
 

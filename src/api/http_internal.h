@@ -39,7 +39,7 @@ struct http_request {
 	size_t in_len, in_size, body_end, rest;
 	struct http_head head;
 	struct http_chunks chunks;
-	bool continued; /* 100 Continue has been sent */
+	bool admitted; /* options.admit has been asked, and 100 Continue sent if wanted */
 
 	struct evbuffer *out;
 	bool closing; /* the connection ends with the answer */

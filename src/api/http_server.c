@@ -220,7 +220,7 @@ next_request(struct http_request *r)
 	r->rest = r->body_end = 0;
 	memset(&r->head, 0, offsetof(struct http_head, fields));
 	memset(&r->chunks, 0, sizeof(r->chunks));
-	r->continued = false;
+	r->admitted = false;
 	r->hurry = NULL;
 	r->more = NULL;
 	r->streaming = r->sends_chunks = r->sends_nothing = r->full = false;
@@ -266,13 +266,34 @@ read_request(struct http_request *r, struct problem *problem)
 			return parsed;
 		r->body_end = r->rest = r->head.size;
 	}
-	parsed = read_body(r, problem);
-	if (parsed == HTTP_MORE && r->head.expects_continue && !r->continued) {
-		r->continued = true;
+	return read_body(r, problem);
+}
+
+/* The head is there and the body is not: is it wanted at all?  If not, the request has been answered. */
+static void
+admit(struct http_request *r)
+{
+	struct http_server *server = r->server;
+	int64_t deadline_us = r->deadline_us;
+
+	r->admitted = true;
+	if (server->options.admit) {
+		r->state = HTTP_HANDLING;
+		r->deadline_us = 0;
+		server->in_flight++;
+		r->closing = r->lingers = true;
+		server->options.admit(r, server->options.arg);
+		if (r->state != HTTP_HANDLING || r->dead)
+			return;
+		r->closing = r->lingers = false;
+		server->in_flight--;
+		r->deadline_us = deadline_us;
+		r->state = HTTP_READING;
+	}
+	if (r->head.expects_continue) {
 		evbuffer_add(r->out, "HTTP/1.1 100 Continue\r\n\r\n", 25);
 		http_flush(r);
 	}
-	return parsed;
 }
 
 /* The body gets its NUL, and what follows it makes place. */
@@ -300,6 +321,10 @@ work(struct http_request *r)
 	while (r->state == HTTP_READING && !r->dead) {
 		enum http_parsed parsed = r->broken ? HTTP_MORE : read_request(r, &problem);
 
+		if (parsed == HTTP_MORE && r->head.size > 0 && !r->admitted && !r->broken)
+			admit(r);
+		if (r->state != HTTP_READING || r->dead)
+			break;
 		if (parsed == HTTP_MORE) {
 			if (r->broken || (r->eof && r->in_len == 0)) {
 				r->dead = true;

@@ -251,6 +251,7 @@ run(const struct settings *settings, const struct listen_address *address)
 	        .read_timeout = settings->read_timeout,
 	        .common_headers = COMMON_HEADERS,
 	        .handler = route_request,
+	        .admit = route_admit,
 	        .arg = &api};
 	char *url = config_database_url(settings->database_url);
 	struct db_options db = {url, settings->db_connections, settings->request_timeout};

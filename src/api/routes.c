@@ -190,38 +190,72 @@ handle(struct exchange *x, const struct part *parts, int n)
 	answer_problem(x, &problem, NULL);
 }
 
-void
-route_request(struct http_request *request, void *arg)
+static struct exchange *
+new_exchange(struct http_request *request, struct api *api)
 {
-	const char *path = http_request_path(request);
-	enum http_method method = http_request_method(request);
 	struct exchange *x = calloc(1, sizeof(*x));
-	struct part parts[ROUTE_MAX_PARTS];
-	unsigned known = 0;
-	int n;
 
 	if (!x) {
 		struct http_response response = {.status = 503, .headers = {{"Retry-After", "1"}}};
 
 		http_respond(request, &response);
-		return;
+		return NULL;
 	}
-	x->api = arg;
+	x->api = api;
 	x->request = request;
 	x->started_us = clock_boottime_us();
+	return x;
+}
+
+/* Sets x->route, or returns the methods that its path knows. */
+static unsigned
+find_route(struct exchange *x, struct part parts[ROUTE_MAX_PARTS], int *n)
+{
+	const char *path = http_request_path(x->request);
+	enum http_method method = http_request_method(x->request);
+	unsigned known = 0;
 
 	for (const struct route *r = api_routes; r->path; r++) {
-		if (!path_matches(r->path, path, parts, &n))
+		if (!path_matches(r->path, path, parts, n))
 			continue;
 		known |= r->method;
 		if (r->method == HTTP_METHOD_GET)
 			known |= HTTP_METHOD_HEAD;
 		if (r->method == method || (r->method == HTTP_METHOD_GET && method == HTTP_METHOD_HEAD)) {
 			x->route = r;
-			if (guard_check(x, r->role) == 0)
-				handle(x, parts, n);
-			return;
+			break;
 		}
 	}
-	answer_unrouted(x, known);
+	return known;
+}
+
+void
+route_request(struct http_request *request, void *arg)
+{
+	struct exchange *x = new_exchange(request, arg);
+	struct part parts[ROUTE_MAX_PARTS];
+	unsigned known;
+	int n;
+
+	if (!x)
+		return;
+	known = find_route(x, parts, &n);
+	if (!x->route)
+		answer_unrouted(x, known);
+	else if (guard_check(x, x->route->role) == 0)
+		handle(x, parts, n);
+}
+
+void
+route_admit(struct http_request *request, void *arg)
+{
+	struct exchange *x = new_exchange(request, arg);
+	struct part parts[ROUTE_MAX_PARTS];
+	int n;
+
+	if (!x)
+		return;
+	find_route(x, parts, &n);
+	if (!x->route || guard_check(x, x->route->role) == 0)
+		exchange_free(x);
 }

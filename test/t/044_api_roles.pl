@@ -156,6 +156,12 @@ subtest 'what is said' => sub {
 	is((ask($api, 'HEAD', '/jobs'))[0], 401, 'HEAD needs what GET needs');
 	is_deeply((ask($api, 'GET', '/whoami', undef, Authorization => "Bearer $token{submitter}"))[2], { name => 'the-submitter', role => 'submitter', tokens => JSON::PP::true }, 'whoami');
 	is_deeply((ask($api, 'GET', '/whoami'))[2], { name => undef, role => 'anybody', tokens => JSON::PP::true }, 'nobody');
+	for my $expect ('X: y', 'Expect: 100-continue')
+	{
+		my @head = ('Host: localhost', 'Content-Length: 1000000', $expect);
+		is(ask_raw($api, 'POST', '/jobs', @head), 401, "$expect: who may not submit need not send the body");
+		is(ask_raw($api, 'POST', '/jobs', @head, "Authorization: Bearer $token{viewer}"), 403, 'whoever he is');
+	}
 	my $digest = (split / /, line('x', 'viewer', $token{admin}))[1];
 	is((ask($api, 'GET', '/jobs', undef, Authorization => "Bearer $digest"))[0], 401, 'the digest is no token');
 	unlike($stack->log_text('api1'), qr/which-nobody/, 'no log holds a token');

@@ -143,6 +143,16 @@ handle(struct http_request *request, void *arg)
 }
 
 static void
+admit(struct http_request *request, void *arg)
+{
+	struct http_response response = {.status = 403};
+
+	(void) arg;
+	if (strcmp(http_request_path(request), "/secret") == 0)
+		http_respond(request, &response);
+}
+
+static void
 pump(void)
 {
 	event_base_loop(base, EVLOOP_NONBLOCK);
@@ -290,6 +300,54 @@ pieces(void)
 	ok(how == RESET && !strstr(answer, "0\r\n\r\n"), "one that broke off is no whole one");
 	ask(GET("/short"));
 	is_int(how, RESET, "nor one that is shorter than was said");
+}
+
+static void
+put(int fd, const char *text)
+{
+	if (send(fd, text, strlen(text), 0) != (ssize_t) strlen(text))
+		diag("send: %s", strerror(errno));
+}
+
+/* Requests whose head comes before the body. */
+static void
+bodies(void)
+{
+	int fd = client();
+
+	put(fd, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
+	answer[receive(fd, answer, sizeof(answer) - 1, &how)] = '\0';
+	is_str(answer, "HTTP/1.1 100 Continue\r\n\r\n", "who is asked for the body");
+	put(fd, "helloGET /nothing HTTP/1.1\r\nHost: a\r\n\r\n");
+	answer[receive(fd, answer, sizeof(answer) - 1, &how)] = '\0';
+	ok(strncmp(body_of(answer), "helloHTTP/1.1 204", 17) == 0, "sends it, and goes on");
+	close(fd);
+	ask("POST /secret HTTP/1.1\r\nHost: a\r\nContent-Length: 500000\r\nExpect: 100-continue\r\n\r\n");
+	ok(strncmp(answer, "HTTP/1.1 403", 12) == 0 && how == CLOSED && strstr(answer, "\r\nConnection: close\r\n"),
+	        "who may not send it hears so at once");
+	fd = client();
+	put(fd, "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+	for (int i = 0; i < 100; i++) {
+		put(fd, "1\r\nx\r\n");
+		pump();
+	}
+	put(fd, "0\r\n\r\n");
+	answer[receive(fd, answer, sizeof(answer) - 1, &how)] = '\0';
+	is_int(strlen(body_of(answer)), 100, "a body that comes in small chunks");
+	close(fd);
+	fd = client();
+	put(fd, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n");
+	for (int i = 0; i < 100; i++) {
+		char piece[1000];
+
+		memset(piece, 'a' + i % 26, sizeof(piece));
+		send(fd, piece, sizeof(piece), 0);
+		pump();
+	}
+	answer[receive(fd, answer, 60000, &how)] = '\0';
+	ok(strncmp(body_of(answer) + 999, "abb", 3) == 0, "and in large pieces");
+	close(fd);
+	pump();
 }
 
 static bool
@@ -445,7 +503,8 @@ main(void)
 	        .max_connections = 10,
 	        .read_timeout = 1,
 	        .common_headers = "X-Common: yes\r\n",
-	        .handler = handle};
+	        .handler = handle,
+	        .admit = admit};
 	struct error err = {""};
 
 	base = event_base_new();
@@ -457,6 +516,7 @@ main(void)
 	}
 	whole();
 	pieces();
+	bodies();
 	large();
 	hurry();
 	drain();
