@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "isolation/isolation.h"
 #include "log.h"
 #include "report.h"
 #include "sdnotify.h"
@@ -26,6 +27,7 @@ watch_lease(struct guard *g)
 {
 	int running = hub_lapse(g->hub);
 
+	keeper_lease(g->keeper, hub_lease_until(g->hub));
 	if (running >= 0)
 		log_event(LOG_LEVEL_WARNING, "the lease has run out, what runs is told to stop", "running", LOG_NUM(running),
 				  NULL);
@@ -125,8 +127,9 @@ guard_setup(struct guard *g, struct hub *h, struct error *err)
 }
 
 int
-guard_start(struct guard *g, struct error *err)
+guard_start(struct guard *g, struct keeper *keeper, struct error *err)
 {
+	g->keeper = keeper;
 	g->watchdog_us = sdnotify_watchdog_us();
 	return thread_start(&g->thread, "guard", guard_main, g, err);
 }

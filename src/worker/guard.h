@@ -11,8 +11,11 @@
 
 #include "hub.h"
 
+struct keeper;
+
 struct guard {
 	struct hub *hub;
+	struct keeper *keeper;		/* is told of the lease; NULL: there is none */
 	pthread_t thread;
 	int signals;				/* signalfd of SIGUSR1 */
 	int64_t watchdog_us;		/* 0: none */
@@ -26,7 +29,7 @@ struct guard {
 int guard_setup(struct guard *g, struct hub *h, struct error *err);
 
 /* All other threads are there: tells systemd that the worker is ready. */
-int guard_start(struct guard *g, struct error *err);
+int guard_start(struct guard *g, struct keeper *keeper, struct error *err);
 
 /* Waits for its end; the hub is closing. */
 void guard_join(struct guard *g);

@@ -151,6 +151,7 @@ hub_registered(struct hub *h, const char *worker, int64_t sent_us, int64_t lease
 	hub_resume_locked(h, clock_boottime_us());
 	hub_unlock(h);
 	hub_wake_consumer(h);		/* it has a queue of this name */
+	ring(h->guard_fd);			/* it passes the lease on */
 }
 
 void
@@ -180,6 +181,17 @@ hub_database_lost(struct hub *h)
 	h->lost_us = clock_boottime_us();
 	pthread_cond_broadcast(&h->results);	/* the next heartbeat is due at once */
 	hub_unlock(h);
+}
+
+int64_t
+hub_lease_until(struct hub *h)
+{
+	int64_t until_us;
+
+	hub_lock(h);
+	until_us = h->worker[0] ? h->beat_us + h->lease_us : 0;
+	hub_unlock(h);
+	return until_us;
 }
 
 int

@@ -45,7 +45,7 @@ struct hub {
 	pthread_cond_t results;		/* for the finisher */
 	int consumer_fd;			/* eventfd in the consumer's poll */
 	int main_fd;				/* eventfd in main's poll: draining has nothing left to wait for */
-	int guard_fd;				/* eventfd in the guard's poll: another phase */
+	int guard_fd;				/* eventfd in the guard's poll: another phase, another registration */
 	_Atomic int64_t busy_us[HUB_THREADS];	/* since when each is at work; 0: it waits.  Without the lock */
 	enum hub_phase phase;
 
@@ -86,6 +86,9 @@ void hub_beat(struct hub *h, const char *worker, int64_t sent_us, int64_t lease_
 
 /* A database connection is lost: nothing starts until a heartbeat that is sent from now on has succeeded. */
 void hub_database_lost(struct hub *h);
+
+/* Until when the lease holds, clock_boottime_us(); 0: there is none. */
+int64_t hub_lease_until(struct hub *h);
 
 /* When the lease has run out: tells all tasks to stop, once.  How many; -1: it has not, or they were told before. */
 int hub_lapse(struct hub *h);

@@ -208,7 +208,7 @@ threads_setup(struct worker *w)
 		|| claimer_start(&w->claimer, &w->hub, &w->settings, &err) < 0
 		|| finisher_start(&w->finisher, &w->hub, &w->settings, &err) < 0
 		|| consumer_start(&w->consumer, &w->hub, &w->settings, &err) < 0
-		|| guard_start(&w->guard, &err) < 0)
+		|| guard_start(&w->guard, w->keeper, &err) < 0)
 		die(&err);
 }
 

@@ -267,6 +267,7 @@ metrics_text(struct hub *h, const char *worker_id)
 	counter(out, P "runs_released_total", "Runs given back without being started.", m->runs_released);
 	counter(out, P "runs_cancelled_total", "Runs that were told to stop because their job was cancelled.", m->cancels);
 	counter(out, P "orders_total", "Words from the scheduler to ask for orders.", m->orders);
+	counter(out, P "runs_crashed_total", "Runs whose process ended without a result, or was killed.", m->crashes);
 	counter(out, P "stale_results_total", "Results thrown away because the run had been taken over.", m->stale_results);
 
 	gauge(out, P "registered", "1 while the database knows this worker.", s.registered);

@@ -41,6 +41,7 @@ struct metrics {
 	uint64_t heartbeats;
 	uint64_t orders;			/* words that there are orders */
 	uint64_t cancels;			/* runs told to stop because their job was cancelled */
+	uint64_t crashes;			/* runs whose process ended without a result, or was killed */
 	uint64_t stale_results;		/* ends of runs that had been taken over */
 	uint64_t lapses;			/* of the lease */
 };

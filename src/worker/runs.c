@@ -238,6 +238,7 @@ runs_next(struct hub *h, struct pool_slot *slot, struct run *ended)
 		r->moved_us = now_us;
 		ended->slot = NULL;
 		progress_forget_locked(r, ended);
+		h->metrics.crashes += ended->crashed;
 		if (ended->task >= 0 && !atomic_load_explicit(&ended->stop, memory_order_relaxed)) {
 			r->news = r->news || !r->means[ended->task].known;
 			backlog_mean_add(&r->means[ended->task], (double) (ended->ended_us - ended->started_us) / 1e6);

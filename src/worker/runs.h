@@ -69,6 +69,7 @@ struct run {
 	int64_t deadline_us;		/* INT64_MAX: none */
 	struct outcome out;
 	bool lost;					/* the database has refused it: taken over */
+	bool crashed;				/* its process ended without a result, or was killed */
 };
 
 struct dispatch {

@@ -224,6 +224,7 @@ task_execute(struct run *run, struct pool_slot *slot)
 		task_call(&t.task, registry_get(run->task));
 	}
 	run->ended_us = clock_boottime_us();
+	run->crashed = t.task.verdict == TASK_CRASHED;
 	run->out.end = judge(run, &t.task);
 	run->out.artifacts = artifacts_close(&t.artifacts);
 	if (log_enabled(LOG_LEVEL_DEBUG))

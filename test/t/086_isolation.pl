@@ -1,6 +1,6 @@
 # Tasks in processes of their own, TASK_ISOLATION=process: what goes wrong costs an attempt and says why, the worker goes on, and
 # nothing is left of it; and what the same costs on threads.
-# test: 60 s
+# test: 70 s
 use strict;
 use warnings;
 
@@ -173,6 +173,23 @@ subtest 'the worker ends' => sub {
 	pass('killed, it leaves no process behind');
 	$stack->start_worker(%process);
 	is(final($_)->{result}, 'better', 'and its runs start again') for @ids;
+	is($stack->stop_worker, 0, 'it stops');
+};
+
+subtest 'the worker stands still' => sub {
+	my $worker = $stack->start_worker(%process);
+	my $server = surroundings()->{parent};
+	my $id = submit(do_it('hang', times => 1));
+	started($id);
+	my %family = family($server);
+	$stack->kill_worker('STOP');
+	gone($_) for grep { $family{$_} eq 'misbehave' } keys %family;
+	pass('its tasks are killed when its lease is over');
+	like($stack->log_text($worker), qr/the lease has run out and the worker stands still, what runs is killed running=1$/m, 'by the task server');
+	$stack->kill_worker('CONT');
+	is(final($id)->{result}, 'better', 'when it wakes up, what ran is no failure but starts again');
+	is($stack->sql("SELECT attempt, status, reason FROM jobsched.job_executions WHERE job_id = '$id' AND NOT final"), '1|lost|worker_lost', 'as the database has taken it back');
+	is(surroundings()->{parent}, $server, 'with the same server');
 	is($stack->stop_worker, 0, 'it stops');
 };
 

@@ -37,6 +37,12 @@ struct keeper *keeper_start(const struct settings *settings, struct error *err);
 void keeper_stop(struct keeper *k);
 
 /*
+ * The worker's lease holds until then, clock_boottime_us(): should it end and the worker stand still, the task server kills
+ * what runs.  Never waits.  k: NULL is allowed.
+ */
+void keeper_lease(struct keeper *k, int64_t until_us);
+
+/*
  * In place of task_call: runs the task in a child.  Artifacts and progress go through the context's own host.  wake_fd:
  * an eventfd, readable when the task may have been told to stop.
  */

@@ -106,6 +106,21 @@ say(struct keeper *k, enum control_type type, pid_t pid)
 	pthread_mutex_unlock(&k->talk);
 }
 
+void
+keeper_lease(struct keeper *k, int64_t until_us)
+{
+	struct control word = {.type = CONTROL_LEASE, .until_us = until_us};
+
+	/* What is not said now is said a second later. */
+	if (!k || pthread_mutex_trylock(&k->talk) != 0)
+		return;
+	if (k->control >= 0 && send(k->control, &word, sizeof(word), MSG_DONTWAIT | MSG_NOSIGNAL) < 0 &&
+	        errno != EAGAIN)
+		log_event(
+		        LOG_LEVEL_DEBUG, "the task server does not hear of the lease", "error", strerror(errno), NULL);
+	pthread_mutex_unlock(&k->talk);
+}
+
 static void
 assign_locked(struct keeper *k, struct keeper_child *child, pid_t pid, int fd)
 {
@@ -319,6 +334,7 @@ hear(struct keeper *k, const union message *message, int fd)
 		break;
 	case CONTROL_TAKEN:
 	case CONTROL_KILL:
+	case CONTROL_LEASE:
 		break;
 	}
 	pthread_mutex_unlock(&k->lock);

@@ -25,6 +25,7 @@
 #define DEAD_US (10 * CLOCK_US_PER_SECOND) /* a killed child is dead by then, or the server is not to be trusted */
 #define SILENT_US (10 * CLOCK_US_PER_SECOND) /* a server that brings neither a child nor a reason why not */
 #define SOCKET_US CLOCK_US_PER_SECOND /* a process that closes its socket is ending, or cannot be of use */
+#define WORD_US (3 * CLOCK_US_PER_SECOND) /* the guard looks once a second */
 #define HANDLES_MAX 1000 /* artifacts that a task has open */
 
 /* Why the child was killed. */
@@ -525,6 +526,16 @@ conclude_signal(const struct process *p)
 		        memory_used(p, memory, sizeof(memory)));
 }
 
+/* The worker moves again: it will say presently that its lease is over, and then this is no failure. */
+static void
+wait_for_word(const struct process *p)
+{
+	int64_t until_us = clock_boottime_us() + WORD_US;
+
+	while (!p->task->host->told(p->task) && clock_boottime_us() < until_us)
+		wait_until(p, -1, 0, until_us);
+}
+
 static void
 conclude(const struct process *p)
 {
@@ -544,7 +555,11 @@ conclude(const struct process *p)
 	} else if (p->child.lost) {
 		task_refuse(p->task, TASK_CRASHED, "server_lost",
 		        "the task server has ended (%s), and the task's process with it", p->child.server_end);
-	} else if (end->processes > 0) {
+	} else if (end->reason == CONTROL_LAPSED) {
+		wait_for_word(p);
+		task_refuse(p->task, TASK_CRASHED, "lease_lost",
+		        "the worker stood still when its lease ran out, and the task was killed");
+	} else if (end->reason == CONTROL_PROCESSES) {
 		task_refuse(p->task, TASK_CRASHED, "process_limit",
 		        "killed: it had started %d processes that ran at the same time; TASK_MAX_PROCESSES is %ld",
 		        end->processes, settings->max_processes);

@@ -26,20 +26,30 @@ enum control_type {
 	CONTROL_TROUBLE, /* no child can be forked now: errno in `number` */
 	/* the worker says */
 	CONTROL_TAKEN, /* the child of that pid has a run: fork another */
-	CONTROL_KILL /* kill it, with its group */
+	CONTROL_KILL, /* kill it, with its group */
+	CONTROL_LEASE /* the worker's lease holds until `until_us`: tasks may not outlive it much */
 };
 
 struct control {
 	enum control_type type;
 	pid_t pid;
 	int number;
+	int64_t until_us; /* clock_boottime_us() */
+};
+
+/* Why the server has killed a child by itself. */
+enum control_reason {
+	CONTROL_NO_REASON,
+	CONTROL_PROCESSES, /* more than allowed */
+	CONTROL_LAPSED /* the worker's lease is over, and the worker does nothing about it */
 };
 
 /* How a child ended, and what it used. */
 struct control_end {
 	struct control head;
 	int status; /* as waitpid gives it */
-	int processes; /* more than allowed: it was killed for them; else 0 */
+	enum control_reason reason;
+	int processes; /* CONTROL_PROCESSES: how many */
 	int64_t peak_kib; /* resident memory */
 	int64_t cpu_us;
 };

@@ -34,13 +34,15 @@
 #define CENSUS_US (CLOCK_US_PER_SECOND / 10) /* shortest time between two looks at what tasks have started */
 #define CENSUS_SHARE 20 /* but looking takes at most this part of the time: 1/20 */
 #define FORK_AGAIN_US (CLOCK_US_PER_SECOND / 2) /* after a failure */
+#define LAPSE_US (2 * CLOCK_US_PER_SECOND) /* so much later than the worker itself would do it */
 #define SWEEPS_MAX 100 /* rounds of killing at the end */
 #define SWEEP_US 1000 /* between two: what was killed is gone then */
 
 struct child {
 	pid_t pid;
 	bool running; /* it has a run */
-	int processes; /* more than allowed: killed for them; else 0 */
+	enum control_reason killed;
+	int processes; /* CONTROL_PROCESSES: how many it had */
 };
 
 struct server {
@@ -55,6 +57,7 @@ struct server {
 	int n, room;
 	int64_t fork_us; /* not before; 0: now */
 	int64_t census_us; /* the next look */
+	int64_t lease_us; /* until then the worker's lease holds; 0: not known */
 	bool sweep; /* look although no task runs: one has just ended */
 };
 
@@ -209,17 +212,28 @@ fork_spares(struct server *s)
 
 /* ---- the worker's words ---- */
 
+/* A lease that is over does not count for what starts now: the word of the next one is on its way. */
+static void
+forget_old_lease(struct server *s)
+{
+	if (s->lease_us <= clock_boottime_us())
+		s->lease_us = 0;
+}
+
 static void
 obey(struct server *s, const struct control *word)
 {
 	struct child *child = find(s, word->pid);
 
+	if (word->type == CONTROL_LEASE && word->until_us > clock_boottime_us())
+		s->lease_us = word->until_us;
 	if (!child)
 		return; /* it has ended meanwhile */
 	if (word->type == CONTROL_TAKEN && !child->running) {
 		child->running = true;
 		s->running++;
 		s->spares--;
+		forget_old_lease(s);
 		if (s->running == 1)
 			s->census_us = clock_boottime_us() + CENSUS_US;
 	} else if (word->type == CONTROL_KILL) {
@@ -258,6 +272,7 @@ bury(struct server *s, pid_t pid)
 		;
 	if (!child)
 		return;
+	message.reason = child->killed;
 	message.processes = child->processes;
 	message.peak_kib = used.ru_maxrss;
 	message.cpu_us = (used.ru_utime.tv_sec + used.ru_stime.tv_sec) * CLOCK_US_PER_SECOND + used.ru_utime.tv_usec +
@@ -335,8 +350,9 @@ look_at_processes(struct server *s)
 		struct child *child = &s->children[i];
 		int n = child->running ? count(&s->census, child->pid) : 0;
 
-		if (n <= s->settings.max_processes || child->processes)
+		if (n <= s->settings.max_processes || child->killed)
 			continue;
+		child->killed = CONTROL_PROCESSES;
 		child->processes = n;
 		kill_all_of(&s->census, child->pid);
 	}
@@ -346,6 +362,32 @@ look_at_processes(struct server *s)
 	took_us = clock_boottime_us() - begin_us;
 	if (took_us * CENSUS_SHARE > CENSUS_US)
 		s->census_us = begin_us + took_us * CENSUS_SHARE;
+}
+
+/* ---- the worker's lease ---- */
+
+/* When tasks are killed whose worker stands still; INT64_MAX: never. */
+static int64_t
+lapse_us(const struct server *s)
+{
+	if (s->lease_us == 0 || s->running == 0)
+		return INT64_MAX;
+	return s->lease_us + (int64_t) (s->settings.task_grace * 1e6) + LAPSE_US;
+}
+
+/* A worker that works has told them to stop, and killed them. */
+static void
+lapse(struct server *s)
+{
+	for (int i = 0; i < s->n; i++) {
+		if (!s->children[i].running || s->children[i].killed)
+			continue;
+		s->children[i].killed = CONTROL_LAPSED;
+		kill_group(s->children[i].pid);
+	}
+	log_event(LOG_LEVEL_WARNING, "the lease has run out and the worker stands still, what runs is killed",
+	        "running", LOG_NUM(s->running), NULL);
+	s->lease_us = 0;
 }
 
 /* ---- its life ---- */
@@ -359,6 +401,8 @@ wait_ms(const struct server *s)
 		until_us = s->census_us;
 	if (s->spares < s->wanted && s->fork_us < until_us)
 		until_us = s->fork_us;
+	if (lapse_us(s) < until_us)
+		until_us = lapse_us(s);
 	if (until_us == INT64_MAX)
 		return -1;
 	left_us = until_us - clock_boottime_us();
@@ -380,6 +424,8 @@ serve(struct server *s)
 			bury_all(s);
 		if ((s->running > 0 || s->sweep) && clock_boottime_us() >= s->census_us)
 			look_at_processes(s);
+		if (clock_boottime_us() >= lapse_us(s))
+			lapse(s);
 	}
 }
 
