@@ -40,9 +40,10 @@ sub slot
 				END LOOP;
 			END LOOP;
 		END $$});
+	# With the settings of the scheduler's sessions.
 	my $span = $stack->sql('SELECT jobsched._retention() / 14');
 	my $before = $stack->sql('SELECT clock_timestamp()');
-	my $turn = IPC::Run::start([ $stack->bin . '/psql', '-XAtqc', "CALL turn('$span')", '-U', 'postgres', '-d', 'jobsched' ], '>', \my $out, '2>', \my $err, init => sub { %ENV = (%ENV, $stack->env) });
+	my $turn = IPC::Run::start([ $stack->bin . '/psql', '-XAtq', '-c', 'SET enable_seqscan = off; SET enable_bitmapscan = off; SET jit = off', '-c', "CALL turn('$span')", '-U', 'postgres', '-d', 'jobsched' ], '>', \my $out, '2>', \my $err, init => sub { %ENV = (%ENV, $stack->env) });
 	# What waits for the slot's lock: 500 times a second somebody looks into it.
 	$stack->write_file('look.sql', "SELECT count(*) FROM jobsched.jobs_0 j, jobsched.job_executions_0 e WHERE false;\n");
 	my $looks = IPC::Run::start([ $stack->bin . '/pgbench', '-n', '-c', '1', '-R', '500', '-T', '1800', '-l', '--log-prefix', $stack->dir . '/looks', '-f', $stack->dir . '/look.sql', '-U', 'postgres', 'jobsched' ],
@@ -60,7 +61,7 @@ sub slot
 	my $took = time - $began;
 	$looks->signal('INT');
 	$looks->finish;
-	my @waits = map { (split)[2] / 1000 - (split)[6] / 1000 } map { split /\n/, $stack->read_file($_) } map { s{.*/}{}r } glob $stack->dir . '/looks.*';
+	my @waits = map { my @column = split; @column > 6 ? $column[2] / 1000 - $column[6] / 1000 : () } map { split /\n/, $stack->read_file($_) } map { s{.*/}{}r } glob $stack->dir . '/looks.*';
 	die 'nobody looked' if @waits < 100;
 	wait_until_done();
 	my ($runs_seen, $p50, $p99) = latencies('extract(epoch FROM e.started_at - e.run_at) * 1000', "e.queued_at > '$before'");
