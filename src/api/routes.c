@@ -39,7 +39,7 @@ routes_list(struct exchange *x)
 	}
 
 const struct route api_routes[] = {
-        HANDLER(GET, "/", ANYBODY, web_root, "the page for browsers, this list for others"),
+        HANDLER(GET, "/", ANYBODY, web_root, "the dashboard for browsers, this list for others"),
         CALL(GET, "/jobs", VIEWER, JOBS, "jobs, newest first",
                 .query = "status name queue frequency schedule q created_after created_before limit cursor"),
         HANDLER(POST, "/jobs", SUBMITTER, jobs_post, "submit a job"),
