@@ -42,7 +42,7 @@ PROG_CFLAGS = -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Wshadow -Wmissing-p
 	-fstack-protector-strong $(if $(SANITIZE),-O1 -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=undefined,-D_FORTIFY_SOURCE=2) \
 	-Isrc/common $(shell pkg-config --cflags libpq jansson libcurl librabbitmq libevent zlib libcrypto libxml-2.0 libidn2 2>/dev/null) $(WERROR)
 WORKER_LIBS = $(shell pkg-config --libs libpq jansson libcurl librabbitmq libxml-2.0 libidn2) -lmicrohttpd -ls3 -lm -lcrypto
-API_LIBS = $(shell pkg-config --libs libpq jansson libevent zlib libcrypto) -lm
+API_LIBS = $(shell pkg-config --libs libpq jansson libcurl libevent zlib libcrypto) -lm
 CLI_LIBS = $(shell pkg-config --libs libpq)
 PREFIX ?= /usr/local
 

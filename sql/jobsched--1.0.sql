@@ -3043,7 +3043,7 @@ BEGIN
 			SELECT date_trunc('minute', e.finished_at) AS minute, e.status, e.final, e.sampled, extract(epoch FROM e.finished_at - e.started_at)::float8 AS duration,
 				CASE WHEN e.attempt = 1 THEN extract(epoch FROM e.started_at - greatest(e.run_at,
 					to_timestamp(('x' || left(e.job_id::text, 8) || substr(e.job_id::text, 10, 4))::bit(48)::bigint / 1000.0)))::float8 END AS latency
-			FROM jobsched._recent_ends(this - (minutes - 1) * interval '1 minute', 2000) e),
+			FROM jobsched._recent_ends(this - (minutes - 1) * interval '1 minute', 1000) e),
 		m AS (
 			SELECT x.minute, min(x.sampled) AS sampled, count(*) FILTER (WHERE x.status = 'succeeded') AS succeeded, count(*) FILTER (WHERE x.status = 'failed' AND x.final) AS failed,
 				count(*) FILTER (WHERE x.status = 'cancelled') AS cancelled, count(*) FILTER (WHERE x.status = 'expired') AS expired,
@@ -3060,7 +3060,7 @@ BEGIN
 		FROM generate_series(this - (minutes - 1) * interval '1 minute', this, interval '1 minute') AS s(at) LEFT JOIN m ON m.minute = s.at);
 END $$;
 COMMENT ON FUNCTION jobsched.rest_history(jsonb) IS
-'GET /stats/history: ends by status, start latency and duration for each of the last minutes; reads at most 2000 pages and says which part of all that was. query: minutes (1..1440), as text';
+'GET /stats/history: ends by status, start latency and duration for each of the last minutes; reads at most 1000 pages and says which part of all that was. query: minutes (1..1440), as text';
 
 /* ----------------------------------------- REST: many jobs, waiting, artifacts */
 

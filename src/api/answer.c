@@ -25,18 +25,32 @@ exchange_free(struct exchange *x)
 	free(x);
 }
 
+static void
+log_answer(const struct exchange *x, int status)
+{
+	char ms[32];
+
+	if (!log_enabled(LOG_LEVEL_DEBUG))
+		return;
+	snprintf(ms, sizeof(ms), "%.3f", (double) (clock_boottime_us() - x->started_us) / 1000);
+	log_event(LOG_LEVEL_DEBUG, "request", "method", http_method_name(http_request_method(x->request)), "path",
+	        http_request_path(x->request), "status", LOG_NUM(status), "ms", ms, *x->caller ? "caller" : NULL,
+	        x->caller, NULL);
+}
+
 void
 answer_response(struct exchange *x, const struct http_response *response)
 {
-	if (log_enabled(LOG_LEVEL_DEBUG)) {
-		char ms[32];
-
-		snprintf(ms, sizeof(ms), "%.3f", (double) (clock_boottime_us() - x->started_us) / 1000);
-		log_event(LOG_LEVEL_DEBUG, "request", "method", http_method_name(http_request_method(x->request)),
-		        "path", http_request_path(x->request), "status", LOG_NUM(response->status), "ms", ms,
-		        *x->caller ? "caller" : NULL, x->caller, NULL);
-	}
+	log_answer(x, response->status);
 	http_respond(x->request, response);
+	exchange_free(x);
+}
+
+void
+answer_file(struct exchange *x, const struct http_response *response, int fd, size_t size)
+{
+	log_answer(x, response->status);
+	http_respond_file(x->request, response, fd, size);
 	exchange_free(x);
 }
 

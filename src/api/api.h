@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <sys/queue.h>
 
+#include "artifact.h"
 #include "db.h"
 #include "guard.h"
 #include "http.h"
@@ -35,6 +36,7 @@ struct api {
 	struct db *db;
 	struct guard *guard;
 	struct waits *waits;
+	struct artifacts *artifacts;
 	size_t max_body; /* bytes */
 };
 
@@ -84,6 +86,7 @@ void exchange_free(struct exchange *x);
 
 /* Answers end an exchange: it is logged and freed. */
 void answer_response(struct exchange *x, const struct http_response *response);
+void answer_file(struct exchange *x, const struct http_response *response, int fd, size_t size); /* closes fd */
 void answer_json(struct exchange *x, int status, const char *json, const char *location);
 bool answer_is_known(const struct exchange *x, const char *tag); /* W/"..." is in If-None-Match */
 void answer_tagged(struct exchange *x, const char *json); /* 200 with an ETag, or 304 when the client has it */

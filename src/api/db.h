@@ -51,6 +51,7 @@ enum db_statement {
 	DB_RESUME_QUEUE, /* name */
 	DB_WORKERS, /* query */
 	DB_CRON_NEXT, /* query */
+	DB_ARTIFACT, /* id, name, query */
 	DB_STATS, /* query */
 	DB_HISTORY, /* query */
 	DB_STATEMENTS

@@ -110,6 +110,7 @@ static const struct {
         REST(DB_RESUME_QUEUE, "resume queue", "jobsched.rest_resume_queue($1::text)"),
         REST(DB_WORKERS, "workers", "jobsched.rest_workers($1::jsonb)"),
         REST(DB_CRON_NEXT, "cron next", "jobsched.rest_cron_next($1::jsonb)"),
+        REST(DB_ARTIFACT, "artifact", "jobsched.rest_artifact($1::uuid, $2::text, $3::jsonb)"),
         REST(DB_STATS, "stats", "jobsched.rest_stats($1::jsonb)"),
         REST(DB_HISTORY, "history", "jobsched.rest_history($1::jsonb)"),
 };

@@ -41,6 +41,16 @@ struct settings {
 	long max_connections;
 	long max_body;
 	double shutdown_timeout;
+	char *blob_store;
+	char *blob_dir;
+	char *s3_endpoint;
+	bool s3_secure;
+	char *s3_bucket;
+	char *s3_access_key;
+	char *s3_secret_key;
+	char *s3_region;
+	char *s3_addressing;
+	char *s3_signature;
 	char *log_level;
 	char *log_format;
 };
@@ -114,6 +124,67 @@ static const struct config_item items[] = {
                 .max = 3600,
                 .offset = offsetof(struct settings, shutdown_timeout),
                 .help = "seconds that SIGTERM leaves to open requests"},
+        {.name = "BLOB_STORE",
+                .type = CONFIG_CHOICE,
+                .def = "file",
+                .choices = "file|s3",
+                .offset = offsetof(struct settings, blob_store),
+                .help = "where the workers keep artifacts; this and the following as theirs"},
+        {.name = "BLOB_DIR",
+                .type = CONFIG_TEXT,
+                .def = "artifacts",
+                .offset = offsetof(struct settings, blob_dir),
+                .help = "directory of BLOB_STORE=file"},
+        {.name = "S3_ENDPOINT",
+                .alias = "MINIO_ENDPOINT",
+                .type = CONFIG_TEXT,
+                .def = "",
+                .offset = offsetof(struct settings, s3_endpoint),
+                .help = "host, host:port or URL of the S3 server, as clients reach it; empty: AWS in S3_REGION"},
+        {.name = "S3_SECURE",
+                .alias = "MINIO_SECURE",
+                .type = CONFIG_BOOL,
+                .def = "true",
+                .offset = offsetof(struct settings, s3_secure),
+                .help = "https, when S3_ENDPOINT is no URL"},
+        {.name = "S3_BUCKET",
+                .alias = "MINIO_BUCKET",
+                .type = CONFIG_TEXT,
+                .def = "",
+                .offset = offsetof(struct settings, s3_bucket),
+                .help = "bucket"},
+        {.name = "S3_ACCESS_KEY",
+                .alias = "MINIO_ACCESS_KEY",
+                .type = CONFIG_TEXT,
+                .def = "",
+                .secret = true,
+                .offset = offsetof(struct settings, s3_access_key),
+                .help = "key whose holder may read objects; it stands in the URLs that clients get"},
+        {.name = "S3_SECRET_KEY",
+                .alias = "MINIO_SECRET_KEY",
+                .type = CONFIG_TEXT,
+                .def = "",
+                .secret = true,
+                .offset = offsetof(struct settings, s3_secret_key),
+                .help = "its secret"},
+        {.name = "S3_REGION",
+                .alias = "MINIO_REGION",
+                .type = CONFIG_TEXT,
+                .def = "us-east-1",
+                .offset = offsetof(struct settings, s3_region),
+                .help = "region that the signature names"},
+        {.name = "S3_ADDRESSING",
+                .type = CONFIG_CHOICE,
+                .def = "path",
+                .choices = "path|virtual",
+                .offset = offsetof(struct settings, s3_addressing),
+                .help = "path: host/bucket/key; virtual: bucket.host/key"},
+        {.name = "S3_SIGNATURE",
+                .type = CONFIG_CHOICE,
+                .def = "v4",
+                .choices = "v4|v2",
+                .offset = offsetof(struct settings, s3_signature),
+                .help = "Signature version"},
         {.name = "LOG_LEVEL",
                 .type = CONFIG_CHOICE,
                 .def = "INFO",
@@ -255,6 +326,16 @@ run(const struct settings *settings, const struct listen_address *address)
 	        .arg = &api};
 	char *url = config_database_url(settings->database_url);
 	struct db_options db = {url, settings->db_connections, settings->request_timeout};
+	struct artifact_options store = {.s3 = strcmp(settings->blob_store, "s3") == 0,
+	        .dir = settings->blob_dir,
+	        .s3_endpoint = settings->s3_endpoint,
+	        .s3_secure = settings->s3_secure,
+	        .s3_bucket = settings->s3_bucket,
+	        .s3_access_key = settings->s3_access_key,
+	        .s3_secret_key = settings->s3_secret_key,
+	        .s3_region = settings->s3_region,
+	        .s3_virtual_host = strcmp(settings->s3_addressing, "virtual") == 0,
+	        .s3_v2 = strcmp(settings->s3_signature, "v2") == 0};
 	struct error err = {"out of memory"};
 	char host[64];
 	int rc = 1;
@@ -282,6 +363,11 @@ run(const struct settings *settings, const struct listen_address *address)
 	evsignal_add(program.sigint, NULL);
 	evsignal_add(program.sighup, NULL);
 
+	api.artifacts = artifacts_new(&store, &err);
+	if (!api.artifacts) {
+		rc = 2;
+		goto out;
+	}
 	api.db = db_new(program.base, &db, &err);
 	if (!api.db) {
 		rc = 2;
@@ -306,6 +392,7 @@ out:
 	waits_end(api.waits);
 	db_free(api.db);
 	waits_free(api.waits);
+	artifacts_free(api.artifacts);
 	http_server_free(program.http);
 	/* Cancelled name look-ups are freed by callbacks. */
 	if (program.base)

@@ -51,6 +51,8 @@ const struct route api_routes[] = {
         HANDLER(DELETE, "/jobs/{id}", SUBMITTER, jobs_delete, "cancel a job"),
         CALL(GET, "/jobs/{id}/executions", VIEWER, EXECUTIONS, "its runs and their attempts", .query = "limit cursor"),
         CALL(GET, "/jobs/{id}/explain", VIEWER, EXPLAIN, "why has it not run?"),
+        HANDLER(GET, "/jobs/{id}/artifacts/{name}", VIEWER, artifact_get, "the bytes of an artifact",
+                .query = "run_at attempt"),
         CALL(POST, "/jobs/{id}/pause", SUBMITTER, PAUSE, "hold it back"),
         CALL(POST, "/jobs/{id}/resume", SUBMITTER, RESUME, "let it go on"),
         CALL(POST, "/jobs/{id}/run", SUBMITTER, RUN, "run it once more, now"),

@@ -201,6 +201,16 @@ subtest 'executions page by page' => sub {
 	refused('cursor', 422, 'cursor', 'GET', '/jobs/{id}/executions', { id => $id }, 'cursor=x');
 };
 
+subtest 'an artifact' => sub {
+	my $id = submit();
+	ended($id, 'succeeded');
+	$stack->write_file('blobs/a', 'bytes');
+	$stack->sql(qq(UPDATE jobsched.job_executions SET artifacts = '[{"name": "body", "key": "a", "size": 5, "content_type": "text/plain"}]' WHERE job_id = '$id'));
+	is_deeply([(ask('GET', '/jobs/{id}/artifacts/{name}', { id => $id, name => 'body' }))[0, 1]], [200, 'bytes'], 'its bytes');
+	refused('none', 404, 'unknown-artifact', 'GET', '/jobs/{id}/artifacts/{name}', { id => $id, name => 'x' });
+	refused('attempt', 422, 'attempt', 'GET', '/jobs/{id}/artifacts/{name}', { id => $id, name => 'x' }, 'attempt=0');
+};
+
 subtest 'many jobs at once' => sub {
 	submit(queue => 'bulk', name => $_ % 2 ? 'echo' : 'sleep', next_run_time => 4102444800) for 1 .. 6;
 	my $many = sub { my ($what, %filter) = @_; return (ask('POST', "/jobs/$what", {}, undef, \%filter))[1]{jobs} };

@@ -70,7 +70,8 @@ sub ask_raw
 }
 
 write_tokens("# who may call\n\n", map { line("the-$_", $_, $token{$_}) } keys %token);
-my $api = start('api1', API_TOKENS_FILE => $file);
+my $api = start('api1', API_TOKENS_FILE => $file, BLOB_DIR => $stack->dir);
+$stack->write_file('artifact', 'a');
 my %once = (name => 'echo', frequency => 'once', next_run_time => 4102444800, queue => 'later');
 my %schedule = (cron => '0 0 1 1 *', name => 'echo');
 $stack->wait_for('the database', sub { return (ask($api, 'GET', '/jobs', undef, Authorization => "Bearer $token{viewer}"))[0] == 200 }, 20);
@@ -79,6 +80,14 @@ $stack->wait_for('the database', sub { return (ask($api, 'GET', '/jobs', undef, 
 sub call { my (@call) = @_; my ($status, undef, $body) = ask($api, @call, Authorization => "Bearer $token{admin}"); die "@call[0, 1]: $status " . $json->encode($body) if $status >= 300; return $body }
 sub job { return call('POST', '/jobs', {%once})->{id} }
 sub cancelled { my $id = job(); call('DELETE', "/jobs/$id", undef); return $id }
+
+# A job with an artifact: the file above.
+sub with_artifact
+{
+	my $id = cancelled();
+	$stack->sql(qq(UPDATE jobsched.job_executions SET artifacts = '[{"name": "a", "key": "artifact", "size": 1}]' WHERE job_id = '$id'));
+	return $id;
+}
 my $n = 0;
 sub schedule { my $name = 's' . ++$n; call('PUT', "/schedules/$name", {%schedule}); return $name }
 
@@ -93,6 +102,7 @@ my %good = (
 	'PATCH /jobs/{id}' => sub { return ('/jobs/' . job(), { priority => 1 }) },
 	'DELETE /jobs/{id}' => sub { return '/jobs/' . job() },
 	(map { my $what = $_; ("GET /jobs/{id}/$what" => sub { return '/jobs/' . job() . "/$what" }) } qw(executions explain)),
+	'GET /jobs/{id}/artifacts/{name}' => sub { return '/jobs/' . with_artifact() . '/artifacts/a' },
 	(map { my $what = $_; ("POST /jobs/{id}/$what" => sub { return '/jobs/' . ($what eq 'retry' ? cancelled() : job()) . "/$what" }) } qw(pause resume run retry)),
 	'GET /schedules' => sub { return '/schedules' },
 	'GET /schedules/{name}' => sub { return '/schedules/' . schedule() },

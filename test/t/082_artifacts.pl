@@ -25,7 +25,7 @@ my $tool = "$dir/blob_tool";
 # The tool is compiled while Swift starts.
 my $compiler = IPC::Run::start([ 'sh', '-c', "cc -std=gnu11 -D_GNU_SOURCE -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -pthread
 	-I$top/src/common -I$top/src/worker/blob \$(pkg-config --cflags libxml-2.0) -o $tool $top/test/t/blob_tool.c $top/src/worker/blob/*.c
-	$top/src/common/error.c $top/src/common/clock.c $top/src/common/backoff.c -lcurl -lxml2 -ls3 -lcrypto -lm" =~ s/\n//gr ], '>', \my $said, '2>&1');
+	$top/src/common/error.c $top/src/common/clock.c $top/src/common/backoff.c $top/src/common/s3_url.c -lcurl -lxml2 -ls3 -lcrypto -lm" =~ s/\n//gr ], '>', \my $said, '2>&1');
 my $swift = SwiftTest->new($stack);
 $compiler->finish or BAIL_OUT("blob_tool is not compiled: $said");
 

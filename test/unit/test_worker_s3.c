@@ -1,4 +1,4 @@
-/* sources: src/worker/blob/s3_url.c src/worker/blob/s3_answer.c src/common/error.c src/common/clock.c src/common/backoff.c */
+/* sources: src/common/s3_url.c src/worker/blob/s3_answer.c src/common/error.c src/common/clock.c src/common/backoff.c */
 /* libs: -lcurl -lcrypto -lxml2 */
 /* cflags: -I/usr/include/libxml2 */
 /*

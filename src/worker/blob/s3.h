@@ -6,7 +6,7 @@
  *	s3_request.c	one HTTP request with libcurl, signed with V4 by libcurl or with V2
  *	blob_s3v2.c		whole objects with Signature V2, sent by libs3 (which knows no multipart uploads)
  *	s3_answer.c		what an answer means, and whether to try again
- *	s3_url.c		URLs and what V2 signs
+ *	common/s3_url.c	URLs and what V2 signs
  *
  * Every function that sends makes one attempt and fills a struct s3_answer; its caller repeats it:
  *
