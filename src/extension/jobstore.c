@@ -4,12 +4,14 @@
 #include "jobstore.h"
 
 #include "access/genam.h"
+#include "access/heapam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
@@ -66,28 +68,81 @@ claim_database(Snapshot snapshot)
 		(void) call_run(&plan_first_use, NULL);
 }
 
-int16
-jobstore_queue(const JobSpec *spec)
+/*
+ * The queue that was asked for last, and where its row was: looking there is cheaper than looking for it.
+ */
+static struct
 {
-	text	   *name = spec->queue != NULL ? cstring_to_text_with_len(spec->queue, spec->queue_len) : cstring_to_text(js_queue);
-	Relation	queues = table_open(writer_relation("queues"), AccessShareLock);
-	Snapshot	snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	Oid			file;			/* relfilenode */
+	ItemPointerData tid;
+	char		name[NAMEDATALEN];	/* with its NUL; longer names are looked for */
+	int16		id;
+}			last_queue;
+
+static bool
+is_last_queue(Relation queues, Snapshot snapshot, const char *name, int len)
+{
+	HeapTupleData tuple = {.t_self = last_queue.tid};
+	Buffer		buffer;
+	bool		same = false;
+	bool		isnull;
+
+	if (last_queue.file != queues->rd_node.relNode || len >= NAMEDATALEN || last_queue.name[len] != '\0' ||
+		memcmp(last_queue.name, name, len) != 0 || ItemPointerGetBlockNumber(&last_queue.tid) >= RelationGetNumberOfBlocks(queues))
+		return false;
+	if (heap_fetch(queues, snapshot, &tuple, &buffer, false))
+	{
+		text	   *found = DatumGetTextPP(heap_getattr(&tuple, QUEUES_NAME + 1, RelationGetDescr(queues), &isnull));
+
+		same = (int) VARSIZE_ANY_EXHDR(found) == len && memcmp(VARDATA_ANY(found), name, len) == 0 &&
+			DatumGetInt16(heap_getattr(&tuple, QUEUES_ID + 1, RelationGetDescr(queues), &isnull)) == last_queue.id;
+		ReleaseBuffer(buffer);
+	}
+	return same;
+}
+
+static int
+find_queue(Relation queues, Snapshot snapshot, const char *name, int len)
+{
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
 	int			id = -1;
 	bool		isnull;
 
-	ScanKeyEntryInitialize(&key, 0, QUEUES_NAME + 1, BTEqualStrategyNumber, InvalidOid, DEFAULT_COLLATION_OID, F_TEXTEQ, PointerGetDatum(name));
+	ScanKeyEntryInitialize(&key, 0, QUEUES_NAME + 1, BTEqualStrategyNumber, InvalidOid, DEFAULT_COLLATION_OID, F_TEXTEQ,
+						   PointerGetDatum(cstring_to_text_with_len(name, len)));
 	scan = systable_beginscan(queues, writer_relation("queues_name_key"), true, snapshot, 1, &key);
 	if ((tuple = systable_getnext(scan)) != NULL)
+	{
 		id = DatumGetInt16(heap_getattr(tuple, QUEUES_ID + 1, RelationGetDescr(queues), &isnull));
+		if (len < NAMEDATALEN)
+		{
+			last_queue.file = queues->rd_node.relNode;
+			last_queue.tid = tuple->t_self;
+			memcpy(last_queue.name, name, len);
+			last_queue.name[len] = '\0';
+			last_queue.id = (int16) id;
+		}
+	}
 	systable_endscan(scan);
+	return id;
+}
+
+int16
+jobstore_queue(const JobSpec *spec)
+{
+	const char *name = spec->queue != NULL ? spec->queue : js_queue;
+	int			len = spec->queue != NULL ? spec->queue_len : (int) strlen(js_queue);
+	Relation	queues = table_open(writer_relation("queues"), AccessShareLock);
+	Snapshot	snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	int			id = is_last_queue(queues, snapshot, name, len) ? last_queue.id : find_queue(queues, snapshot, name, len);
+
 	UnregisterSnapshot(snapshot);
 	table_close(queues, NoLock);
 	if (id < 0)
 	{
-		Datum		values[1] = {PointerGetDatum(name)};
+		Datum		values[1] = {PointerGetDatum(cstring_to_text_with_len(name, len))};
 
 		id = DatumGetInt16(call_run(&plan_queue_id, values));
 	}

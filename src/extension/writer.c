@@ -8,18 +8,51 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "common/hashfn.h"
 #include "executor/executor.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
 #define ROWS_AT_ONCE 1000
+
+/*
+ * Names that have been looked up, by their hash; whatever changes in pg_class or pg_namespace forgets them.  A submit asks for seven.
+ */
+#define KNOWN 128
+
+static struct
+{
+	char		name[NAMEDATALEN];
+	Oid			oid;
+}			known[KNOWN];
+
+static void
+forget(Datum arg, int cache, uint32 hash)
+{
+	memset(known, 0, sizeof(known));
+}
 
 Oid
 writer_relation(const char *name)
 {
-	Oid			oid = get_relname_relid(name, get_namespace_oid("jobsched", false));
+	static bool listening;
+	uint32		place = string_hash(name, NAMEDATALEN) % KNOWN;
+	Oid			oid;
 
+	if (OidIsValid(known[place].oid) && strcmp(known[place].name, name) == 0)
+		return known[place].oid;
+	if (!listening)
+	{
+		CacheRegisterSyscacheCallback(RELOID, forget, (Datum) 0);
+		CacheRegisterSyscacheCallback(NAMESPACEOID, forget, (Datum) 0);
+		listening = true;
+	}
+	oid = get_relname_relid(name, get_namespace_oid("jobsched", false));
 	if (!OidIsValid(oid))
 		ereport(ERROR, errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation \"jobsched.%s\" does not exist", name));
+	strlcpy(known[place].name, name, NAMEDATALEN);
+	known[place].oid = oid;
 	return oid;
 }
 
