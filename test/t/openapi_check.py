@@ -76,7 +76,7 @@ def check_call(document, resolver, call):
     if operation is None:
         return [f"{where}: not documented"]
     responses = operation["responses"]
-    response = responses.get(str(call["status"]), responses.get("default") if call["status"] >= 400 else None)
+    response = responses.get(str(call["status"]), responses.get(f"{call['status'] // 100}XX"))
     if response is None:
         return [f"{where}: this status is not documented"]
     content = resolve(document, response).get("content", {})
