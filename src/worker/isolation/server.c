@@ -284,6 +284,8 @@ bury(struct server *s, pid_t pid)
 		s->spares--;
 		/* The worker could not take it, or somebody kills: not in a loop. */
 		s->fork_us = clock_boottime_us() + FORK_AGAIN_US;
+		log_event(LOG_LEVEL_INFO, "a process has ended before it had a run", "pid", LOG_NUM(pid), "status",
+		        LOG_NUM(message.status), NULL);
 	}
 	*child = s->children[--s->n];
 	tell(s, &message, sizeof(message), -1);
