@@ -156,6 +156,11 @@ misbehave(struct task_context *task, const json_t *payload)
 	} else if (strcmp(what, "start some") == 0) {
 		multiply(5);
 		task_wait(task, 0.5);
+	} else if (strcmp(what, "start a session") == 0) {
+		if (fork() == 0)
+			setsid();
+		for (;;)
+			pause();
 	} else if (strcmp(what, "leave a process") == 0)
 		return task_succeed(task, json_integer(leave(0)));
 	else if (strcmp(what, "leave a daemon") == 0)

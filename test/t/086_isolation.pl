@@ -77,6 +77,10 @@ subtest 'what goes wrong costs an attempt, and says why' => sub {
 	my $server = surroundings()->{parent};
 	$stack->wait_for('nothing but spare processes', sub { my %family = family($server); return !grep { $_ ne 'jobsched-tasks' } values %family }, 10);
 	pass('nothing is left of the bomb');
+	$stack->sql_as('app', q{SELECT count(*) FROM jobsched.submit_many((SELECT jsonb_agg(jsonb_build_object('name', 'echo', 'payload', jsonb_build_array(i))) FROM generate_series(1, 500) i))});
+	$stack->wait_for_sql(q{SELECT count(DISTINCT result_payload) FROM jobsched.job_executions e JOIN jobsched.jobs j ON j.id = e.job_id
+		WHERE j.name = 'echo' AND e.status = 'succeeded' AND e.result_payload = j.payload}, '500');
+	pass('500 short runs');
 	is(join(' ', glob "$dir/blobs/jobs/*/*/*/*half* $dir/blobs/jobs/*/*/*/.*tmp"), '', 'nor of half an artifact');
 	unlike($stack->log_text($worker), qr/task server/, 'the task server has gone on');
 	unlike($stack->log_text($worker), qr/ended before it had a run/, 'and taken no process that had a run for one that had none');
@@ -166,9 +170,8 @@ subtest 'the worker ends' => sub {
 	is(final($id)->{result}, 'better', 'and starts elsewhere');
 
 	$server = surroundings()->{parent};
-	my @ids = map { submit(do_it($_, times => 1)) } 'hang', 'start some';
-	started($_) for @ids;
-	%family = family($server);
+	my @ids = map { submit(do_it($_, times => 1)) } 'hang', 'start a session';
+	$stack->wait_for('what they have started', sub { %family = family($server); return 3 == grep { $_ eq 'misbehave' } values %family });
 	$stack->kill_worker('KILL');
 	gone($_) for $server, keys %family;
 	pass('killed, it leaves no process behind');

@@ -338,6 +338,8 @@ run(struct child_task *c, const struct frame_run *run, const char *name, const c
 		        "changed since the worker has started");
 	else
 		task_call(&c->task, registry_get(number));
+	/* What it has printed: here its time limit still holds. */
+	fflush(NULL);
 	send_result(c);
 }
 
@@ -411,6 +413,5 @@ child_main(int fd, pid_t server, const struct child_limits *limits)
 	set_limits(limits);
 	frames_open(&c.frames, fd, UINT32_MAX, wait_for_worker, &c);
 	wait_for_run(&c);
-	fflush(NULL);
 	_exit(0);
 }
