@@ -417,9 +417,9 @@ CREATE FUNCTION jobsched._backoff(n int, base interval, most interval, shape tex
 			* CASE shape WHEN 'linear' THEN n WHEN 'constant' THEN 1 ELSE power(2::float8, least(n - 1, 100)) END)
 		* (1 + random() * 0.1) * interval '1 second' $$;
 
-/* Bits 0..n-1. */
+/* Bits 0..n-1.  Not (1 << n) - 1, which overflows at 63. */
 CREATE FUNCTION jobsched._all_bits(n int) RETURNS bigint LANGUAGE sql IMMUTABLE AS
-	$$ SELECT CASE WHEN n >= 64 THEN -1::bigint ELSE (1::bigint << n) - 1 END $$;
+	$$ SELECT CASE WHEN n >= 64 THEN -1::bigint ELSE ~(-1::bigint << n) END $$;
 
 /* ----------------------------------------------------------------- submit */
 

@@ -191,6 +191,9 @@ SELECT worker_id, info FROM jobsched.neighbours(:'n1');
 SELECT count(*) FROM jobsched.neighbours('00000000-0000-0000-0000-000000000000');
 SELECT jobsched.unregister_worker(id) FROM jobsched.workers WHERE worker_id IN ('n1', 'n4');
 
+-- the mask of a dispatch of each size
+SELECT n, jobsched._all_bits(n) FROM unnest('{0, 1, 62, 63, 64}'::int[]) n ORDER BY n;
+
 -- bad arguments
 SELECT s.* FROM (VALUES
 	(1, $$SELECT jobsched.register_worker('', '{jobs}', 1)$$),
