@@ -133,7 +133,8 @@ CREATE TABLE jobsched.dispatches (
 	run_ats timestamptz[] NOT NULL,
 	attempts smallint[] NOT NULL,
 	failures smallint[] NOT NULL,
-	losses smallint[] NOT NULL
+	losses smallint[] NOT NULL,
+	tasks integer[] NOT NULL DEFAULT '{}'
 ) WITH (fillfactor = 50, toast_tuple_target = 8160, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
 
 CREATE TABLE jobsched.schedules (
@@ -266,6 +267,7 @@ COMMENT ON COLUMN jobsched.timers.cron IS 'true: the planned time of a cron job;
 COMMENT ON TABLE jobsched.dispatches IS 'up to 64 runs handed out together: one message; only work in flight';
 COMMENT ON COLUMN jobsched.dispatches.done IS 'bit n set: run n has ended or gone elsewhere';
 COMMENT ON COLUMN jobsched.dispatches.cancels IS 'bit n set: run n, of a job that goes on, is told to stop (overlap_policy cancel_running); it ends cancelled unless it succeeds';
+COMMENT ON COLUMN jobsched.dispatches.tasks IS 'timers.task of each run, for the metrics';
 COMMENT ON TABLE jobsched.schedules IS 'the narrow part of a cron job, which each tick locks and updates';
 COMMENT ON COLUMN jobsched.schedules.fired IS 'runs planned by the clock so far, for max_runs';
 COMMENT ON COLUMN jobsched.schedules.paused IS 'true: its times pass as skipped_paused';
@@ -297,6 +299,13 @@ CREATE FUNCTION jobsched._wake(queue smallint, priority smallint, due timestampt
 CREATE FUNCTION jobsched._dequeued(queue smallint, n int) RETURNS void LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'js_dequeued';
 CREATE FUNCTION jobsched._urge(worker uuid) RETURNS void LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'js_urge';
 CREATE FUNCTION jobsched._wake_expiry(at timestamptz) RETURNS void LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'js_wake_expiry';
+CREATE FUNCTION jobsched._submitted(name text) RETURNS void LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'js_submitted';
+/* Counts the end of an attempt, as the metrics want it, and returns the slot in which it is recorded; status: that of job_executions, and `retried` for failed ones that are tried again. */
+CREATE FUNCTION jobsched._counted(slot smallint, task int, status text, job_id uuid DEFAULT NULL, run_at timestamptz DEFAULT NULL, attempt smallint DEFAULT NULL,
+		started_at timestamptz DEFAULT NULL, ran_us bigint DEFAULT NULL) RETURNS smallint
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'js_counted';
+CREATE FUNCTION jobsched._counters(OUT name text, OUT task text, OUT label text, OUT le float8, OUT value float8) RETURNS SETOF record
+	LANGUAGE c VOLATILE PARALLEL SAFE ROWS 500 AS 'MODULE_PATHNAME', 'js_counters';
 CREATE FUNCTION jobsched._system_identifier() RETURNS text LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'js_system_identifier';
 CREATE FUNCTION jobsched._preloaded() RETURNS boolean LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'js_preloaded';
 CREATE FUNCTION jobsched.worker_lease() RETURNS interval LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'js_worker_lease';
@@ -605,6 +614,7 @@ BEGIN
 	END IF;
 	INSERT INTO jobsched.timers (due_at, run_at, job_id, task, priority, queue, segment, cron)
 	VALUES (due, due, id, jobsched._task_hash(name), priority, queue_id, jobsched.segment_of(id), cron IS NOT NULL);
+	PERFORM jobsched._submitted(name);
 	PERFORM jobsched._wake(queue_id, priority::smallint, due);
 END $$;
 
@@ -841,7 +851,7 @@ BEGIN
 	 * guard: M_REPEAT_ENDS_CANCELLED: and then ends nothing, since the tasks may be running.
 	 */
 	FOR r IN
-		SELECT d.id AS dispatch, (u.n - 1)::smallint AS run, u.job_id, u.run_at, u.attempt, u.failures, d.queued_at, j.name, j.payload,
+		SELECT d.id AS dispatch, (u.n - 1)::smallint AS run, u.job_id, u.run_at, u.attempt, u.failures, d.queued_at, d.tasks[u.n] AS task, j.name, j.payload,
 			extract(epoch FROM j.timeout)::float8 AS timeout, j.max_retries,
 			CASE WHEN d.id = ANY (_claim_rows.mine) THEN
 				CASE WHEN j.id IS NULL THEN 'job_missing'
@@ -858,7 +868,7 @@ BEGIN
 		IF r.over IS NOT NULL THEN	/* guard: M_CANCEL_NOT_AT_CLAIM */
 			UPDATE jobsched.dispatches d SET done = d.done | (1::bigint << r.run) WHERE d.id = r.dispatch;
 			INSERT INTO jobsched.job_executions (slot, job_id, run_at, attempt, status, final, reason, queued_at, finished_at, worker_id)
-			VALUES (jobsched._open_slot(), r.job_id, r.run_at, r.attempt, CASE r.over WHEN 'job_missing' THEN 'failed' ELSE r.over END, true,
+			VALUES (jobsched._counted(jobsched._open_slot(), r.task, CASE r.over WHEN 'job_missing' THEN 'failed' ELSE r.over END), r.job_id, r.run_at, r.attempt, CASE r.over WHEN 'job_missing' THEN 'failed' ELSE r.over END, true,
 				CASE r.over WHEN 'job_missing' THEN 'job_missing' END, r.queued_at, _claim_rows.at, _claim_rows.worker);
 		ELSIF r.name IS NOT NULL THEN
 			dispatch := r.dispatch; run := r.run; job_id := r.job_id; run_at := r.run_at; attempt := r.attempt; name := r.name;
@@ -927,7 +937,7 @@ BEGIN
 	/* guard: D_FINISH_NO_MASK_GUARD */
 	f AS MATERIALIZED (
 		SELECT r.*, l.job_ids[r.run + 1] AS id, l.run_ats[r.run + 1] AS nominal, l.attempts[r.run + 1] AS try, l.failures[r.run + 1] AS failed,
-			l.losses[r.run + 1] AS lost, l.queued_at, l.queue, l.priority,
+			l.losses[r.run + 1] AS lost, l.tasks[r.run + 1] AS task, l.queued_at, l.queue, l.priority,
 			j.state, j.max_retries, j.retry_delay, j.retry_delay_max, j.backoff, j.name,
 			CASE WHEN r.outcome = 'succeeded' THEN 'succeeded'
 				WHEN j.state = 'cancelled' OR (l.cancels >> r.run) & 1 = 1 THEN 'cancelled'
@@ -941,7 +951,8 @@ BEGIN
 	e AS (
 		INSERT INTO jobsched.job_executions (slot, job_id, run_at, attempt, status, final, reason, error, result_payload, artifacts,
 			queued_at, started_at, finished_at, worker_id)
-		SELECT the_slot.slot, f.id, f.nominal, f.try, CASE f.verdict WHEN 'retry' THEN 'failed' ELSE f.verdict END, f.verdict <> 'retry',
+		SELECT jobsched._counted(the_slot.slot, f.task, CASE f.verdict WHEN 'retry' THEN 'retried' ELSE f.verdict END, f.id, f.nominal, f.try, at - f.started_us * interval '1 microsecond', f.ran_us),
+			f.id, f.nominal, f.try, CASE f.verdict WHEN 'retry' THEN 'failed' ELSE f.verdict END, f.verdict <> 'retry',
 			CASE WHEN f.verdict <> 'succeeded' THEN coalesce(f.reason, CASE WHEN f.outcome = 'permanent' THEN 'permanent' ELSE 'error' END) END,
 			f.error, f.result, f.artifacts, f.queued_at, at - f.started_us * interval '1 microsecond',
 			CASE WHEN f.started_us IS NULL THEN at ELSE least(at, at - (f.started_us - coalesce(f.ran_us, 0)) * interval '1 microsecond') END, _finish.worker
@@ -1005,7 +1016,7 @@ BEGIN
 		WHERE r.first AND r.run BETWEEN 0 AND cardinality(l.job_ids) - 1 AND (l.old >> r.run) & 1 = 0),
 	e AS (	/* it was to give way to the next run */
 		INSERT INTO jobsched.job_executions (slot, job_id, run_at, attempt, status, final, reason, queued_at, finished_at)
-		SELECT jobsched._open_slot(), f.id, f.nominal, f.try, 'cancelled', true, 'overlap', f.queued_at, at FROM f WHERE f.stopped),
+		SELECT jobsched._counted(jobsched._open_slot(), jobsched._task_hash(f.name), 'cancelled'), f.id, f.nominal, f.try, 'cancelled', true, 'overlap', f.queued_at, at FROM f WHERE f.stopped),
 	t AS (	/* guard: M_RELEASE_ROW: no execution, the attempt is not used up */
 		INSERT INTO jobsched.timers AS t (due_at, run_at, job_id, task, attempt, failures, losses, priority, queue, segment)
 		SELECT CASE WHEN f.state = 'paused' AND jobsched._still_paused(f.id) THEN 'infinity' ELSE at END, f.nominal, f.id, jobsched._task_hash(f.name), f.try, f.failed, f.lost, f.priority, f.queue, jobsched.segment_of(f.id)
@@ -1064,7 +1075,7 @@ BEGIN
 		ORDER BY d.id LIMIT 200 FOR UPDATE SKIP LOCKED),
 	gone AS (DELETE FROM jobsched.dispatches d USING dead WHERE d.id = dead.id),
 	f AS MATERIALIZED (
-		SELECT dead.worker, dead.queued_at, dead.claimed_at, dead.queue, dead.priority, u.job_id, u.run_at, u.attempt, u.failures, u.losses + 1 AS losses, coalesce(j.name, '') AS name, j.state,
+		SELECT dead.worker, dead.queued_at, dead.claimed_at, dead.queue, dead.priority, dead.tasks[u.n] AS task, u.job_id, u.run_at, u.attempt, u.failures, u.losses + 1 AS losses, coalesce(j.name, '') AS name, j.state,
 			CASE WHEN j.state = 'cancelled' OR (dead.cancels >> (u.n - 1)::int) & 1 = 1 THEN 'cancelled'
 				WHEN u.losses + 1 >= most THEN 'failed'		/* guard: M_NO_LOSS_LIMIT */
 				ELSE 'lost' END AS verdict,
@@ -1077,7 +1088,7 @@ BEGIN
 		WHERE (dead.done >> (u.n - 1)::int) & 1 = 0),
 	e AS (
 		INSERT INTO jobsched.job_executions (slot, job_id, run_at, attempt, status, final, reason, error, queued_at, finished_at, worker_id)
-		SELECT s.slot, f.job_id, f.run_at, f.attempt, f.verdict, f.verdict <> 'lost', 'worker_lost', f.error, f.queued_at, at, f.worker
+		SELECT jobsched._counted(s.slot, f.task, f.verdict), f.job_id, f.run_at, f.attempt, f.verdict, f.verdict <> 'lost', 'worker_lost', f.error, f.queued_at, at, f.worker
 		FROM f, (SELECT slot) s),
 	t AS (
 		INSERT INTO jobsched.timers AS t (due_at, run_at, job_id, task, attempt, failures, losses, priority, queue, segment)
@@ -1101,13 +1112,13 @@ DECLARE
 BEGIN
 	WITH gone AS (
 		DELETE FROM jobsched.timers t USING unnest(_supersede.job_ids, _supersede.run_ats) AS n(job_id, run_at)
-		WHERE t.job_id = n.job_id AND t.run_at <> n.run_at AND NOT t.cron RETURNING t.job_id, t.run_at, t.attempt)
+		WHERE t.job_id = n.job_id AND t.run_at <> n.run_at AND NOT t.cron RETURNING t.job_id, t.run_at, t.attempt, t.task)
 	INSERT INTO jobsched.job_executions (slot, job_id, run_at, attempt, status, final, reason, finished_at)
-	SELECT jobsched._open_slot(), gone.job_id, gone.run_at, gone.attempt, 'cancelled', true, 'overlap', at FROM gone;
+	SELECT jobsched._counted(jobsched._open_slot(), gone.task, 'cancelled'), gone.job_id, gone.run_at, gone.attempt, 'cancelled', true, 'overlap', at FROM gone;
 
 	FOR d IN
 		SELECT x.id, x.queue, x.worker, x.status, x.queued_at, x.done, jobsched._all_bits(cardinality(x.job_ids)) AS all_bits, bit_or(1::bigint << (u.n - 1)::int) AS bits,
-			array_agg(u.job_id) AS job_ids, array_agg(u.run_at) AS run_ats, array_agg(u.attempt) AS attempts
+			array_agg(u.job_id) AS job_ids, array_agg(u.run_at) AS run_ats, array_agg(u.attempt) AS attempts, array_agg(x.tasks[u.n]) AS tasks
 		FROM jobsched.dispatches x
 		CROSS JOIN LATERAL unnest(x.job_ids, x.run_ats, x.attempts) WITH ORDINALITY AS u(job_id, run_at, attempt, n)
 		JOIN unnest(_supersede.job_ids, _supersede.run_ats) AS n(job_id, run_at) ON u.job_id = n.job_id AND u.run_at <> n.run_at
@@ -1120,8 +1131,8 @@ BEGIN
 			CONTINUE;
 		END IF;
 		INSERT INTO jobsched.job_executions (slot, job_id, run_at, attempt, status, final, reason, queued_at, finished_at)
-		SELECT jobsched._open_slot(), u.job_id, u.run_at, u.attempt, 'cancelled', true, 'overlap', d.queued_at, at
-		FROM unnest(d.job_ids, d.run_ats, d.attempts) AS u(job_id, run_at, attempt);
+		SELECT jobsched._counted(jobsched._open_slot(), u.task, 'cancelled'), u.job_id, u.run_at, u.attempt, 'cancelled', true, 'overlap', d.queued_at, at
+		FROM unnest(d.job_ids, d.run_ats, d.attempts, d.tasks) AS u(job_id, run_at, attempt, task);
 		IF d.done | d.bits = d.all_bits THEN
 			DELETE FROM jobsched.dispatches x WHERE x.id = d.id;
 			PERFORM jobsched._dequeued(d.queue, 1);
@@ -1138,14 +1149,15 @@ END $$;
 CREATE FUNCTION jobsched._end_queued(d jobsched.dispatches, ids uuid[], over text, at timestamptz) RETURNS int LANGUAGE plpgsql AS $$
 DECLARE
 	ended int := 0;
+	word text;
 BEGIN
 	FOR i IN 1 .. cardinality(d.job_ids) LOOP
 		CONTINUE WHEN d.job_ids[i] <> ALL (ids) OR (d.done >> (i - 1)) & 1 = 1;
 		d.done := d.done | (1::bigint << (i - 1));
 		ended := ended + 1;
+		word := CASE WHEN EXISTS (SELECT FROM jobsched.jobs j WHERE j.id = d.job_ids[i] AND j.slot IN (jobsched.slot_of(d.job_ids[i]), 16) AND j.state = 'cancelled') THEN 'cancelled' ELSE over END;
 		INSERT INTO jobsched.job_executions (slot, job_id, run_at, attempt, status, final, queued_at, finished_at)
-		SELECT jobsched._open_slot(), d.job_ids[i], d.run_ats[i], d.attempts[i], CASE WHEN EXISTS (SELECT FROM jobsched.jobs j
-			WHERE j.id = d.job_ids[i] AND j.slot IN (jobsched.slot_of(d.job_ids[i]), 16) AND j.state = 'cancelled') THEN 'cancelled' ELSE over END, true, d.queued_at, at;
+		VALUES (jobsched._counted(jobsched._open_slot(), d.tasks[i], word), d.job_ids[i], d.run_ats[i], d.attempts[i], word, true, d.queued_at, at);
 	END LOOP;
 	IF d.done = jobsched._all_bits(cardinality(d.job_ids)) THEN
 		DELETE FROM jobsched.dispatches x WHERE x.id = d.id;
@@ -1179,10 +1191,11 @@ BEGIN
 	IF ids IS NOT NULL THEN
 		WITH due AS MATERIALIZED (
 			SELECT t.ctid FROM jobsched.timers t WHERE t.job_id = ANY (ids) AND NOT t.cron FOR UPDATE SKIP LOCKED),
-		gone AS (DELETE FROM jobsched.timers t USING due WHERE t.ctid = due.ctid RETURNING t.job_id, t.run_at, t.attempt),
+		gone AS (DELETE FROM jobsched.timers t USING due WHERE t.ctid = due.ctid RETURNING t.job_id, t.run_at, t.attempt, t.task),
 		ended AS (
 			INSERT INTO jobsched.job_executions (slot, job_id, run_at, attempt, status, final, finished_at)
-			SELECT jobsched._open_slot(), gone.job_id, gone.run_at, gone.attempt, CASE j.state WHEN 'cancelled' THEN 'cancelled' ELSE 'expired' END, true, at
+			SELECT jobsched._counted(jobsched._open_slot(), gone.task, CASE j.state WHEN 'cancelled' THEN 'cancelled' ELSE 'expired' END),
+				gone.job_id, gone.run_at, gone.attempt, CASE j.state WHEN 'cancelled' THEN 'cancelled' ELSE 'expired' END, true, at
 			FROM gone LEFT JOIN jobsched.jobs j ON j.id = gone.job_id AND j.slot IN (jobsched.slot_of(gone.job_id), 16)
 			RETURNING 1)
 		SELECT count(*) INTO runs FROM ended;
@@ -1332,10 +1345,10 @@ BEGIN
 	PERFORM FROM jobsched.schedules s WHERE s.job_id = cancel.id FOR UPDATE;
 
 	/* guard: D_CANCEL_BY_JOB_STATE: `cancelled` is said only for runs that these statements ended */
-	WITH gone AS (DELETE FROM jobsched.timers t WHERE t.job_id = cancel.id RETURNING t.run_at, t.attempt),
+	WITH gone AS (DELETE FROM jobsched.timers t WHERE t.job_id = cancel.id RETURNING t.run_at, t.attempt, t.task),
 	e AS (
 		INSERT INTO jobsched.job_executions (slot, job_id, run_at, attempt, status, final, finished_at)
-		SELECT jobsched._open_slot(), cancel.id, gone.run_at, gone.attempt, 'cancelled', true, at FROM gone RETURNING 1)
+		SELECT jobsched._counted(jobsched._open_slot(), gone.task, 'cancelled'), cancel.id, gone.run_at, gone.attempt, 'cancelled', true, at FROM gone RETURNING 1)
 	SELECT count(*) INTO ended FROM e;
 
 	FOR d IN
@@ -2081,9 +2094,9 @@ BEGIN
 		WHERE EXISTS (SELECT FROM jobsched.timers t WHERE t.job_id = u.id) OR NOT coalesce((
 			SELECT e.final AND (j.rerun_at IS NULL OR e.finished_at >= j.rerun_at) FROM jobsched.job_executions e WHERE e.job_id = u.id ORDER BY e.finished_at DESC, e.attempt DESC LIMIT 1), false));
 
-	WITH gone AS (DELETE FROM jobsched.timers t WHERE t.job_id = ANY (ids) RETURNING t.job_id, t.run_at, t.attempt)
+	WITH gone AS (DELETE FROM jobsched.timers t WHERE t.job_id = ANY (ids) RETURNING t.job_id, t.run_at, t.attempt, t.task)
 	INSERT INTO jobsched.job_executions (slot, job_id, run_at, attempt, status, final, finished_at)
-	SELECT jobsched._open_slot(), gone.job_id, gone.run_at, gone.attempt, 'cancelled', true, at FROM gone;
+	SELECT jobsched._counted(jobsched._open_slot(), gone.task, 'cancelled'), gone.job_id, gone.run_at, gone.attempt, 'cancelled', true, at FROM gone;
 
 	/* guard: D_CANCEL_BY_JOB_STATE: only runs in dispatches that are still queued end here */
 	FOR d IN
@@ -3136,6 +3149,120 @@ END $$;
 COMMENT ON FUNCTION jobsched.rest_artifact(uuid, text, jsonb) IS
 'GET /jobs/{id}/artifacts/{name}: its entry in the execution that query names by run_at and attempt, else in the last that has one; JS002 when there is none';
 
+/* ---------------------------------------------------------------- metrics */
+
+/* Of at most that many queues, and so many due runs of them all. */
+CREATE FUNCTION jobsched._metrics_queues() RETURNS int LANGUAGE sql IMMUTABLE AS $$ SELECT 100 $$;
+CREATE FUNCTION jobsched._metrics_due() RETURNS int LANGUAGE sql IMMUTABLE AS $$ SELECT 200000 $$;
+
+CREATE FUNCTION jobsched._due_now(queue smallint, most int) RETURNS bigint LANGUAGE sql STABLE AS $$
+	SELECT count(*) FROM (SELECT FROM generate_series(0, 9) AS p(priority)
+		CROSS JOIN LATERAL (SELECT FROM jobsched.timers t WHERE t.queue = _due_now.queue AND t.priority = p.priority AND t.due_at <= clock_timestamp() LIMIT most) x LIMIT most) y
+$$;
+
+/* The numbers of jobsched.metrics() by name, with what Prometheus wants to know of each. */
+CREATE FUNCTION jobsched._metrics_values() RETURNS TABLE (name text, labels jsonb, value float8) LANGUAGE plpgsql VOLATILE AS $$
+#variable_conflict use_column
+DECLARE
+	at timestamptz := clock_timestamp();
+	many int := greatest((SELECT count(*) FROM jobsched.queues), 1);
+BEGIN
+	RETURN QUERY
+	SELECT CASE c.name WHEN 'submitted' THEN 'jobs_submitted_total' WHEN 'ended' THEN 'attempts_ended_total' WHEN 'stale' THEN 'stale_results_total' WHEN 'unconfirmed' THEN 'unconfirmed'
+			ELSE replace(replace(replace(c.name, 'ran_', 'run_seconds_'), 'start_', 'start_latency_seconds_'), 'confirm_', 'dispatch_latency_seconds_') END,
+		jsonb_strip_nulls(jsonb_build_object('task', c.task, CASE c.name WHEN 'ended' THEN 'status' ELSE 'slice' END, c.label, 'le', CASE WHEN c.le = 'infinity' THEN '+Inf' ELSE c.le::text END)),
+		sum(c.value)
+	FROM jobsched._counters() c GROUP BY 1, 2;
+
+	RETURN QUERY
+	SELECT x.name, jsonb_build_object('queue', x.queue), x.value
+	FROM (SELECT q.* FROM jobsched.queues q ORDER BY q.id LIMIT jobsched._metrics_queues()) q
+	CROSS JOIN LATERAL (VALUES ('due', q.name, jobsched._due_now(q.id, jobsched._metrics_due() / least(many, jobsched._metrics_queues()))::float8),
+		('oldest_due_seconds', q.name, coalesce(jobsched._oldest_due(q.id), 0)), ('queue_paused', q.name, q.paused::int::float8)) AS x(name, queue, value)
+	UNION ALL
+	SELECT 'queues', '{}', many
+	UNION ALL
+	SELECT 'runs_in_flight', jsonb_build_object('state', s.state), coalesce(sum(d.runs), 0)
+	FROM (VALUES ('queued'), ('claimed')) s(state)
+	LEFT JOIN LATERAL (SELECT count(*)::float8 AS runs FROM jobsched.dispatches d CROSS JOIN LATERAL generate_series(1, cardinality(d.job_ids)) AS u(n)
+		WHERE d.status = s.state AND (d.done >> (u.n - 1)) & 1 = 0) d ON true GROUP BY s.state
+	UNION ALL
+	SELECT 'workers', jsonb_build_object('state', s.state), count(w.id)
+	FROM (VALUES ('live'), ('silent'), ('stopped')) s(state)
+	LEFT JOIN jobsched.workers w ON s.state = CASE WHEN w.state <> 'live' THEN 'stopped' WHEN w.last_seen > at - jobsched.worker_lease() THEN 'live' ELSE 'silent' END
+	GROUP BY s.state
+	UNION ALL
+	SELECT 'worker_slots', '{}', coalesce(sum(w.slots), 0) FROM jobsched.workers w WHERE w.state = 'live' AND w.last_seen > at - jobsched.worker_lease()
+	UNION ALL
+	SELECT 'oldest_transaction_seconds', '{}', coalesce(extract(epoch FROM at - least(
+		(SELECT min(a.xact_start) FROM pg_stat_get_activity(NULL) a WHERE a.backend_xmin IS NOT NULL AND a.pid <> pg_backend_pid()),
+		(SELECT min(p.prepared) FROM pg_prepared_xacts p)))::float8, 0)
+	UNION ALL
+	SELECT 'dead_rows', jsonb_build_object('table', c.relname), pg_stat_get_dead_tuples(c.oid)
+	FROM pg_class c WHERE c.oid IN ('jobsched.timers'::regclass, 'jobsched.dispatches'::regclass)
+	UNION ALL
+	SELECT 'adopted', '{}', (NOT EXISTS (SELECT FROM jobsched.cluster) OR jobsched._adopted())::int
+	UNION ALL
+	SELECT x.name, jsonb_build_object('slice', s.slice::text) || x.labels, x.value
+	FROM jobsched.scheduler_status() s
+	CROSS JOIN LATERAL (VALUES ('scheduler_up', '{}'::jsonb, (s.state IS NOT DISTINCT FROM 'running')::int::float8), ('scheduler_broker_connected', '{}', coalesce(s.broker LIKE 'connected%', false)::int),
+		('scheduler_promoted_total', '{}', s.promoted), ('scheduler_published_total', '{}', s.published), ('scheduler_confirmed_total', '{}', s.confirmed),
+		('scheduler_returned_total', '{}', s.returned), ('scheduler_republished_total', '{}', s.republished), ('scheduler_rescued_total', '{}', s.rescued),
+		('scheduler_expired_total', '{}', s.expired), ('scheduler_loops_total', '{}', s.loops), ('scheduler_wakes_total', '{"by": "latch"}', s.woken_by_latch),
+		('scheduler_wakes_total', '{"by": "time"}', s.woken_by_time), ('scheduler_wakes_total', '{"by": "broker"}', s.woken_by_broker)) AS x(name, labels, value)
+	WHERE s.database = current_database();
+END $$;
+
+CREATE FUNCTION jobsched.metrics(OUT name text, OUT type text, OUT help text, OUT labels jsonb, OUT value float8) RETURNS SETOF record
+	LANGUAGE sql VOLATILE ROWS 500 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+	SELECT 'jobsched_' || v.name, h.type, h.help, v.labels, v.value
+	FROM jobsched._metrics_values() v
+	JOIN (VALUES (1, 'jobs_submitted_total', 'counter', 'Jobs submitted.'),
+		(2, 'attempts_ended_total', 'counter', 'Attempts that have ended; retried: failed, and tried again; lost: with their worker.'),
+		(3, 'run_seconds', 'histogram', 'How long tasks ran.'),
+		(4, 'start_latency_seconds', 'histogram', 'From when a run was due, or submitted, to the start of its task; first attempts.'),
+		(5, 'dispatch_latency_seconds', 'histogram', 'From when a run was due, or submitted, to the broker''s confirm; the first run of each message.'),
+		(6, 'stale_results_total', 'counter', 'Results that were refused because the run had been taken over.'),
+		(7, 'unconfirmed', 'gauge', 'Messages that the broker has not confirmed yet.'),
+		(8, 'due', 'gauge', 'Runs that are due and not handed out; of many only so many are counted.'),
+		(9, 'oldest_due_seconds', 'gauge', 'How long the oldest of them has been due.'),
+		(10, 'queue_paused', 'gauge', '1 while the queue is paused.'),
+		(11, 'queues', 'gauge', 'Queues; more than 100 are not shown one by one.'),
+		(12, 'runs_in_flight', 'gauge', 'Runs handed out (queued) and taken by workers (claimed).'),
+		(13, 'workers', 'gauge', 'Registered workers; silent: not heard of for a lease.'),
+		(14, 'worker_slots', 'gauge', 'Tasks that the live workers can run at once.'),
+		(15, 'oldest_transaction_seconds', 'gauge', 'Age of the oldest transaction of the server whose snapshot keeps dead rows.'),
+		(16, 'dead_rows', 'gauge', 'Dead rows that are not removed yet.'),
+		(17, 'adopted', 'gauge', '0 in a copy whose jobs do not run until somebody calls adopt().'),
+		(18, 'scheduler_up', 'gauge', '1 while the scheduler process works.'),
+		(19, 'scheduler_broker_connected', 'gauge', '1 while it is connected to the broker.'),
+		(20, 'scheduler_promoted_total', 'counter', 'Runs handed out.'),
+		(21, 'scheduler_published_total', 'counter', 'Messages sent.'),
+		(22, 'scheduler_confirmed_total', 'counter', 'Messages confirmed.'),
+		(23, 'scheduler_returned_total', 'counter', 'Messages returned or refused.'),
+		(24, 'scheduler_republished_total', 'counter', 'Messages sent again.'),
+		(25, 'scheduler_rescued_total', 'counter', 'Runs taken back from lost workers.'),
+		(26, 'scheduler_expired_total', 'counter', 'Runs ended at their expires_at.'),
+		(27, 'scheduler_loops_total', 'counter', 'Turns of the scheduler.'),
+		(28, 'scheduler_wakes_total', 'counter', 'Why it woke up.')) AS h(place, name, type, help)
+		ON h.name = CASE WHEN h.type = 'histogram' THEN regexp_replace(v.name, '_(bucket|sum|count)$', '') ELSE v.name END
+	ORDER BY h.place, v.labels - 'le', v.name <> h.name || '_bucket', v.name, CASE v.labels ->> 'le' WHEN '+Inf' THEN 'infinity' ELSE v.labels ->> 'le' END::float8
+$$;
+COMMENT ON FUNCTION jobsched.metrics() IS
+'What Prometheus reads of GET /metrics, a row a sample. Counters of jobs and attempts, and histograms, are in shared memory and begin at zero with the server, those of schedulers with their process: they do not fall
+when old rows go. Of tasks 128 are known by name, later ones count as "(other)"; of queues 100 are shown. It reads no jobs and no executions, and counts at most 200,000 due runs.';
+
+/* The same as Prometheus' text; a family's lines stand together. */
+CREATE FUNCTION jobsched.rest_metrics() RETURNS text LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+	SELECT coalesce(string_agg(CASE WHEN m.first THEN format(E'# HELP %1$s %2$s\n# TYPE %1$s %3$s\n', m.family, m.help, m.type) ELSE '' END
+		|| m.name || coalesce('{' || (SELECT string_agg(format('%s="%s"', l.key, replace(replace(replace(l.value, '\', '\\'), '"', '\"'), E'\n', '\n')), ',' ORDER BY l.key)
+			FROM jsonb_each_text(m.labels) l) || '}', '') || ' ' || m.value || E'\n', '' ORDER BY m.n), '')
+	FROM (SELECT f.*, f.family IS DISTINCT FROM lag(f.family) OVER (ORDER BY f.n) AS first
+		FROM (SELECT x.*, CASE x.type WHEN 'histogram' THEN regexp_replace(x.name, '_(bucket|sum|count)$', '') ELSE x.name END AS family
+			FROM jobsched.metrics() WITH ORDINALITY AS x(name, type, help, labels, value, n)) f) m
+$$;
+COMMENT ON FUNCTION jobsched.rest_metrics() IS 'GET /metrics: jobsched.metrics() in Prometheus'' text format';
+
 /* -------------------------------------------------------------- retention */
 
 /*
@@ -3480,7 +3607,7 @@ GRANT EXECUTE ON FUNCTION jobsched.rest_get(uuid), jobsched.rest_get_many(uuid[]
 	TO jobsched_submitter, jobsched_viewer, jobsched_worker;
 GRANT SELECT ON jobsched.job_status, jobsched.runs TO jobsched_submitter, jobsched_viewer;
 GRANT SELECT ON jobsched.workers, jobsched.queues, jobsched.cron_ticks TO jobsched_viewer;
-GRANT EXECUTE ON FUNCTION jobsched.stats() TO jobsched_viewer;
+GRANT EXECUTE ON FUNCTION jobsched.stats(), jobsched.metrics() TO jobsched_viewer;
 GRANT EXECUTE ON FUNCTION jobsched.scheduler_status(), jobsched.worker_lease() TO jobsched_viewer;
 GRANT EXECUTE ON FUNCTION jobsched.register_worker(text, text[], int, jsonb), jobsched.claim(uuid, uuid, uuid[]), jobsched.release(uuid, uuid[], uuid[], smallint[]),
 	jobsched.finish(uuid, uuid[], uuid[], smallint[], uuid[], timestamptz[], smallint[], text[], text[], text[], jsonb[], jsonb[], bigint[], bigint[], bigint[]),
@@ -3496,7 +3623,7 @@ GRANT EXECUTE ON FUNCTION jobsched.rest_submit_many(text[]), jobsched.rest_cance
 GRANT EXECUTE ON FUNCTION jobsched.rest_get_many(uuid[], boolean), jobsched.rest_jobs(jsonb), jobsched.rest_executions(uuid, jsonb), jobsched.rest_explain(uuid),
 	jobsched.rest_schedules(jsonb), jobsched.rest_schedule(text, jsonb), jobsched.rest_cron_next(jsonb), jobsched.rest_wait(uuid[]),
 	jobsched.rest_artifact(uuid, text, jsonb), jobsched.health() TO jobsched_api, jobsched_submitter, jobsched_viewer;
-GRANT EXECUTE ON FUNCTION jobsched.rest_queues(jsonb), jobsched.rest_queue(text), jobsched.rest_workers(jsonb), jobsched.rest_stats(jsonb), jobsched.rest_history(jsonb)
+GRANT EXECUTE ON FUNCTION jobsched.rest_queues(jsonb), jobsched.rest_queue(text), jobsched.rest_workers(jsonb), jobsched.rest_stats(jsonb), jobsched.rest_history(jsonb), jobsched.rest_metrics()
 	TO jobsched_api, jobsched_viewer;
 GRANT EXECUTE ON FUNCTION jobsched.rest_pause_queue(text), jobsched.rest_resume_queue(text) TO jobsched_api, jobsched_admin;
 

@@ -131,4 +131,7 @@ void web_get(struct exchange *x);
 void health_live(struct exchange *x);
 void health_ready(struct exchange *x);
 
+/* metrics.c */
+void metrics_get(struct exchange *x);
+
 #endif

@@ -54,6 +54,7 @@ enum db_statement {
 	DB_ARTIFACT, /* id, name, query */
 	DB_STATS, /* query */
 	DB_HISTORY, /* query */
+	DB_METRICS,
 	DB_STATEMENTS
 };
 

@@ -113,6 +113,7 @@ static const struct {
         REST(DB_ARTIFACT, "artifact", "jobsched.rest_artifact($1::uuid, $2::text, $3::jsonb)"),
         REST(DB_STATS, "stats", "jobsched.rest_stats($1::jsonb)"),
         REST(DB_HISTORY, "history", "jobsched.rest_history($1::jsonb)"),
+        REST(DB_METRICS, "metrics", "jobsched.rest_metrics()"),
 };
 
 const char *

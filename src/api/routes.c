@@ -75,6 +75,7 @@ const struct route api_routes[] = {
         CALL(GET, "/stats/history", VIEWER, HISTORY, "throughput and latency by minute", .query = "minutes"),
         HANDLER(GET, "/healthz", ANYBODY, health_live, "200 while this process serves"),
         HANDLER(GET, "/readyz", ANYBODY, health_ready, "200 when database and scheduler work, else 503"),
+        HANDLER(GET, "/metrics", VIEWER, metrics_get, "numbers for Prometheus"),
         HANDLER(GET, "/openapi.json", ANYBODY, openapi_get, "these calls in OpenAPI 3.1"),
         HANDLER(GET, "/whoami", ANYBODY, guard_whoami, "what the caller may do"),
         HANDLER(GET, "/docs", ANYBODY, web_get, "these calls, to read and to try, for browsers"),

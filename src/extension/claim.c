@@ -27,7 +27,9 @@
 #include "utils/uuid.h"
 
 #include "call.h"
+#include "functions.h"
 #include "jobstore.h"
+#include "metrics.h"
 #include "ring.h"
 #include "wakeup.h"
 #include "writer.h"
@@ -162,6 +164,15 @@ is_over(TupleTableSlot *job, TimestampTz at)
 	return !isnull && expires_at <= at;
 }
 
+/* For the metrics of what it will end as: finish knows tasks by their hash only. */
+static void
+learn_name(const text *name)
+{
+	int			len = (int) VARSIZE_ANY_EXHDR(name);
+
+	metrics_name(functions_task_hash(VARDATA_ANY(name), len), VARDATA_ANY(name), len);
+}
+
 static void
 add_run(Tuplestorestate *store, TupleDesc desc, Datum *values, TupleTableSlot *job)
 {
@@ -178,6 +189,7 @@ add_run(Tuplestorestate *store, TupleDesc desc, Datum *values, TupleTableSlot *j
 											 (double) interval->time / USECS_PER_SEC);
 	}
 	values[OUT_NAME] = attribute(job, JOBS_NAME, &isnull);
+	learn_name(DatumGetTextPP(values[OUT_NAME]));
 	values[OUT_PAYLOAD] = attribute(job, JOBS_PAYLOAD, &isnull);
 	values[OUT_MAX_RETRIES] = Int32GetDatum(DatumGetInt16(attribute(job, JOBS_MAX_RETRIES, &isnull)));
 	tuplestore_putvalues(store, desc, values, nulls);

@@ -19,6 +19,7 @@
 #include "utils/uuid.h"
 
 #include "call.h"
+#include "metrics.h"
 #include "ring.h"
 #include "writer.h"
 
@@ -26,7 +27,7 @@ JS_FUNCTION(js_finish);
 
 /* guard: M_FINISH_NO_TOKEN is the comparison of tokens below */
 static CallPlan plan_lock = {
-	.sql = "SELECT d.id, d.claim_token, d.done, d.queued_at, d.job_ids, d.run_ats, d.attempts FROM jobsched.dispatches d"
+	.sql = "SELECT d.id, d.claim_token, d.done, d.queued_at, d.job_ids, d.run_ats, d.attempts, d.tasks FROM jobsched.dispatches d"
 	" WHERE d.id = ANY ($1) AND d.status = 'claimed' AND d.worker = $2 ORDER BY d.id FOR UPDATE",
 	.nargs = 2,
 	.types = {UUIDARRAYOID, UUIDOID}
@@ -110,6 +111,8 @@ typedef struct Held
 	const pg_uuid_t *job_ids;
 	const TimestampTz *run_ats;
 	const int16 *attempts;
+	const int32 *tasks;
+	int			tasks_count;	/* fewer than runs, when somebody else has made it */
 } Held;
 
 typedef struct Call
@@ -226,6 +229,7 @@ lock_dispatches(Call *call)
 		held->job_ids = call_array(i, 5, &held->runs);
 		held->run_ats = call_array(i, 6, &held->runs);
 		held->attempts = call_array(i, 7, &held->runs);
+		held->tasks = call_array(i, 8, &held->tasks_count);
 	}
 }
 
@@ -278,6 +282,8 @@ add_execution(Call *call, Writer *writer, int i, const Held *held, int run, int 
 	values[EXEC_ARTIFACTS] = call->values[ARG_ARTIFACTS][i];
 	nulls[EXEC_ARTIFACTS] = call->nulls[ARG_ARTIFACTS][i];
 	writer_add(writer, values, nulls);
+	metrics_ended(run < held->tasks_count ? held->tasks[run] : 0, METRICS_SUCCEEDED, &held->job_ids[run], held->run_ats[run], held->attempts[run],
+				  nulls[EXEC_STARTED_AT] ? DT_NOBEGIN : call->at - started_us, call->nulls[ARG_RAN_US][i] ? -1 : ran_us);
 }
 
 static void
@@ -459,6 +465,7 @@ js_finish(PG_FUNCTION_ARGS)
 	Call		call = {.fcinfo = fcinfo};
 	Datum		worker = PG_GETARG_DATUM(ARG_WORKER);
 	Datum		words[ANSWER_LOST + 1];
+	int			stale = 0;
 
 	InitMaterializedSRF(fcinfo, 0);
 	call.values[ARG_WORKER] = &worker;
@@ -474,6 +481,9 @@ js_finish(PG_FUNCTION_ARGS)
 	words[ANSWER_RECORDED] = CStringGetTextDatum("recorded");
 	words[ANSWER_ALREADY] = CStringGetTextDatum("already");
 	words[ANSWER_LOST] = CStringGetTextDatum("lost");
+	for (int i = 0; i < call.count; i++)
+		stale += call.answers[i] == ANSWER_LOST;
+	metrics_stale(stale);
 	for (int i = 0; i < call.count; i++)
 	{
 		Datum		values[3] = {call.values[ARG_DISPATCHES][i], call.values[ARG_RUNS][i], words[call.answers[i]]};

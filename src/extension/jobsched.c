@@ -13,6 +13,7 @@
  *     outbox.c        dispatches go to the broker, again when need be
  *     housekeeping.c  once a second: window, load of the workers, rescue
  *     publisher.c     the connection to RabbitMQ
+ *   metrics.c     what is counted for whoever watches
  *   functions.c, cron_sql.c, status.c   functions callable from SQL
  *
  * Without shared_preload_libraries only the SQL functions work, with the configured values: that is what restoring a

@@ -20,6 +20,7 @@
 #include "call.h"
 #include "column.h"
 #include "functions.h"
+#include "metrics.h"
 #include "ring.h"
 #include "wakeup.h"
 #include "writer.h"
@@ -215,6 +216,15 @@ add_timer(Writer *writer, const NewJob *job)
 	writer_add(writer, values, nulls);
 }
 
+static void
+count_job(const JobSpec *spec)
+{
+	int32		task = functions_task_hash(spec->name, spec->name_len);
+
+	metrics_name(task, spec->name, spec->name_len);
+	metrics_submitted(task, 1);
+}
+
 /* What the scheduler has to see to when their expires_at has come. */
 static void
 add_expiries(const NewJob *jobs, int count)
@@ -273,6 +283,7 @@ jobstore_insert(NewJob *jobs, int count)
 		add_job(&new_jobs, job, &common);
 		add_timer(&new_timers, job);
 		wakeup_note(job->queue, job->spec->priority, job->due);
+		count_job(job->spec);
 		if (new_jobs.count == 0)
 			MemoryContextReset(rows);
 	}

@@ -29,6 +29,7 @@ typedef struct OutboxEntry
 	bool		sent;			/* at all, by this process */
 	TimestampTz sent_at;
 	TimestampTz again_at;
+	TimestampTz waited_from;	/* DT_NOBEGIN: not known, or its confirm has been counted */
 	dlist_node	node;			/* in todo */
 } OutboxEntry;
 
@@ -40,6 +41,7 @@ struct Outbox
 	dlist_head	todo;
 	uint32		round;
 	uint64		epoch;			/* of the publisher, when last flushed */
+	Histogram	confirms;
 };
 
 static void
@@ -88,6 +90,7 @@ enter(Outbox *outbox, const pg_uuid_t *dispatch, int16 queue)
 	{
 		memset((char *) entry + sizeof(pg_uuid_t), 0, sizeof(OutboxEntry) - sizeof(pg_uuid_t));
 		entry->queue = queue;
+		entry->waited_from = DT_NOBEGIN;
 		entry->seen = outbox->round;
 		put_todo(outbox, entry);
 	}
@@ -95,9 +98,9 @@ enter(Outbox *outbox, const pg_uuid_t *dispatch, int16 queue)
 }
 
 void
-outbox_add(Outbox *outbox, const pg_uuid_t *dispatch, int16 queue)
+outbox_add(Outbox *outbox, const pg_uuid_t *dispatch, int16 queue, TimestampTz waited_from)
 {
-	(void) enter(outbox, dispatch, queue);
+	enter(outbox, dispatch, queue)->waited_from = waited_from;
 }
 
 static TimestampTz
@@ -115,8 +118,18 @@ outbox_answered(void *arg, const pg_uuid_t *dispatch, bool ok)
 	OutboxEntry *entry = hash_search(outbox->entries, dispatch, HASH_FIND, NULL);
 
 	/* Refused: tried again like what is unconfirmed. */
-	if (entry != NULL && ok)
-		entry->again_at = wait_until(entry, UNCLAIMED_WAIT);
+	if (entry == NULL || !ok)
+		return;
+	entry->again_at = wait_until(entry, UNCLAIMED_WAIT);
+	if (entry->waited_from != DT_NOBEGIN)
+		metrics_observe(&outbox->confirms, metrics_latency_limits, GetCurrentTimestamp() - entry->waited_from);
+	entry->waited_from = DT_NOBEGIN;
+}
+
+const Histogram *
+outbox_confirms(const Outbox *outbox)
+{
+	return &outbox->confirms;
 }
 
 static void

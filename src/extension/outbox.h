@@ -11,6 +11,7 @@
 
 #include "utils/uuid.h"
 
+#include "metrics.h"
 #include "publisher.h"
 #include "queues.h"
 
@@ -19,8 +20,11 @@ typedef struct Outbox Outbox;
 /* The publisher is made, and given the URL, by the caller; events of it come to outbox_answered(). */
 extern Outbox *outbox_create(MemoryContext parent);
 
-/* A dispatch was inserted and has committed, or was found in the table: it is published as soon as possible. */
-extern void outbox_add(Outbox *outbox, const pg_uuid_t *dispatch, int16 queue);
+/*
+ * A dispatch was inserted and has committed, or was found in the table: it is published as soon as possible.  waited_from: since when
+ * its first run was waited for.
+ */
+extern void outbox_add(Outbox *outbox, const pg_uuid_t *dispatch, int16 queue, TimestampTz waited_from);
 
 /* PublisherEvent, with the outbox as arg. */
 extern void outbox_answered(void *outbox, const pg_uuid_t *dispatch, bool ok);
@@ -38,5 +42,8 @@ extern void outbox_seen(Outbox *outbox, const pg_uuid_t *dispatch, int16 queue);
 extern void outbox_end(Outbox *outbox, TimestampTz now, bool hurry);
 
 extern void outbox_forget(Outbox *outbox);
+
+/* How long it took until first publishes were confirmed. */
+extern const Histogram *outbox_confirms(const Outbox *outbox);
 
 #endif

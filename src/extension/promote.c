@@ -41,11 +41,11 @@ static TxnPlan plan_delete = {
 
 static TxnPlan plan_insert = {
 	.sql = "INSERT INTO jobsched.dispatches"
-	" (id, queue, priority, segment, queued_at, job_ids, run_ats, attempts, failures, losses)"
-	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-	.nargs = 10,
+	" (id, queue, priority, segment, queued_at, job_ids, run_ats, attempts, failures, losses, tasks)"
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+	.nargs = 11,
 	.types = {UUIDOID, INT2OID, INT2OID, INT2OID, TIMESTAMPTZOID, UUIDARRAYOID, TIMESTAMPTZARRAYOID, INT2ARRAYOID,
-	INT2ARRAYOID, INT2ARRAYOID}
+	INT2ARRAYOID, INT2ARRAYOID, INT4ARRAYOID}
 };
 
 /* What was promoted and is to be published once committed. */
@@ -57,6 +57,7 @@ typedef struct Made
 	{
 		pg_uuid_t	id;
 		Queue	   *queue;
+		TimestampTz waited_from;	/* of its first run */
 	}		   *items;
 } Made;
 
@@ -216,8 +217,9 @@ insert_dispatch(Made *made, const Head *head, const DueRun *runs, int count, Tim
 				run_ats[JS_MAX_RUNS],
 				attempts[JS_MAX_RUNS],
 				failures[JS_MAX_RUNS],
-				losses[JS_MAX_RUNS];
-	Datum		values[10];
+				losses[JS_MAX_RUNS],
+				tasks[JS_MAX_RUNS];
+	Datum		values[11];
 	pg_uuid_t	id;
 
 	/* Random (version 4): an id that came back after a crash would confuse late claims. */
@@ -233,6 +235,7 @@ insert_dispatch(Made *made, const Head *head, const DueRun *runs, int count, Tim
 		attempts[i] = Int16GetDatum(runs[i].attempt);
 		failures[i] = Int16GetDatum(runs[i].failures);
 		losses[i] = Int16GetDatum(runs[i].losses);
+		tasks[i] = Int32GetDatum(runs[i].task);
 	}
 	values[0] = UUIDPGetDatum(&id);
 	values[1] = Int16GetDatum(head->queue->id);
@@ -244,6 +247,7 @@ insert_dispatch(Made *made, const Head *head, const DueRun *runs, int count, Tim
 	values[7] = int2_array(attempts, count);
 	values[8] = int2_array(failures, count);
 	values[9] = int2_array(losses, count);
+	values[10] = PointerGetDatum(construct_array(tasks, count, INT4OID, 4, true, TYPALIGN_INT));
 	txn_run(&plan_insert, values, NULL);
 
 	if (made->count == made->allocated)
@@ -253,6 +257,7 @@ insert_dispatch(Made *made, const Head *head, const DueRun *runs, int count, Tim
 	}
 	made->items[made->count].id = id;
 	made->items[made->count].queue = head->queue;
+	made->items[made->count].waited_from = metrics_waited_from(&runs[0].job_id, runs[0].due_at);
 	made->count++;
 }
 
@@ -402,7 +407,7 @@ promote_run(Scheduler *s, TimestampTz now)
 		move[i].head->group = move[i].group;
 	}
 	for (int i = 0; i < made.count; i++)
-		outbox_add(s->outbox, &made.items[i].id, made.items[i].queue->id);
+		outbox_add(s->outbox, &made.items[i].id, made.items[i].queue->id, made.items[i].waited_from);
 	s->in_flight = s->in_flight || made.count > 0;
 	s->counters.promoted += taken;
 	return taken;

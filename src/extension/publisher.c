@@ -607,6 +607,12 @@ publisher_state(Publisher *p)
 	return p->text;
 }
 
+uint32
+publisher_unconfirmed(const Publisher *p)
+{
+	return (uint32) (p->next - p->oldest);
+}
+
 const PublisherCounters *
 publisher_counters(const Publisher *p)
 {

@@ -97,6 +97,9 @@ extern const char *publisher_state(Publisher *p);
 
 extern const PublisherCounters *publisher_counters(const Publisher *p);
 
+/* Publishes without an answer yet; at most, since answers come out of order. */
+extern uint32 publisher_unconfirmed(const Publisher *p);
+
 /* Sends what goes at once, closes and frees all.  Safe in on_proc_exit and in any state; p is gone afterwards. */
 extern void publisher_shutdown(Publisher *p);
 

@@ -249,11 +249,13 @@ show(Scheduler *s, const Turn *turn, TimestampTz until, bool sleeps)
 	s->counters.published = n->published;
 	s->counters.confirmed = n->confirmed;
 	s->counters.returned = n->returned + n->nacked;
+	s->counters.confirm = *outbox_confirms(s->outbox);
 	s->counters.loops++;
 
 	SpinLockAcquire(&s->slot->mutex);
 	status->next_wake = until;
 	status->counters = s->counters;
+	status->unconfirmed = publisher_unconfirmed(s->publisher);
 	strlcpy(status->state, turn->state, sizeof(status->state));
 	strlcpy(status->broker, broker, sizeof(status->broker));
 	SpinLockRelease(&s->slot->mutex);

@@ -71,6 +71,7 @@ start_shmem(void)
 				pg_atomic_init_u64(&db->enqueued[b], 0);
 				pg_atomic_init_u64(&db->dequeued[b], 0);
 			}
+			metrics_init(&db->metrics);
 			for (int i = 0; i < JS_MAX_SCHEDULERS; i++)
 				init_slot(&db->slots[i]);
 		}

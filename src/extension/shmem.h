@@ -12,6 +12,8 @@
 #include "storage/spin.h"
 #include "utils/uuid.h"
 
+#include "metrics.h"
+
 /*
  * Queues share hints and counters by the low bits of their id.  Two queues in one bucket are harmless: a hint too
  * many is a probe too many, and the window's count is taken anew every second.
@@ -40,6 +42,7 @@ typedef struct JsCounters
 	uint64		expired;		/* runs */
 	uint64		loops;			/* turns */
 	uint64		wakes[JS_WAKES];	/* from sleep, by JsWake */
+	Histogram	confirm;		/* of first publishes, since their first run was waited for; metrics_latency_limits */
 } JsCounters;
 
 /* Workers that shall be told to ask for orders: see urgent.h. */
@@ -58,6 +61,7 @@ typedef struct JsStatus
 	TimestampTz started_at;
 	TimestampTz next_wake;
 	JsCounters	counters;
+	uint32		unconfirmed;	/* messages, at most */
 	char		state[96];
 	char		broker[256];
 } JsStatus;
@@ -81,6 +85,7 @@ typedef struct JsDatabase
 	pg_atomic_uint32 oid;		/* 0 until a scheduler has connected to it */
 	pg_atomic_uint64 enqueued[JS_BUCKETS];	/* dispatches promoted, and claimed or cancelled, since the start */
 	pg_atomic_uint64 dequeued[JS_BUCKETS];
+	JsMetrics	metrics;
 	JsSlot		slots[JS_MAX_SCHEDULERS];
 } JsDatabase;
 

@@ -116,6 +116,7 @@ my %good = (
 	'GET /cron/next' => sub { return '/cron/next?expr=*%20*%20*%20*%20*' },
 	'GET /stats' => sub { return '/stats' },
 	'GET /stats/history' => sub { return '/stats/history' },
+	'GET /metrics' => sub { return '/metrics' },
 	'GET /healthz' => sub { return '/healthz' },
 	'GET /readyz' => sub { return '/readyz' },
 	'GET /openapi.json' => sub { return '/openapi.json' },
