@@ -31,6 +31,14 @@ static struct {
 	size_t bytes;
 } cache = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
+static struct robots_shelf shelf; /* without functions: there is none */
+
+void
+robots_use_shelf(struct robots_shelf use)
+{
+	shelf = use;
+}
+
 static size_t
 memory_of(const struct entry *e)
 {
@@ -131,23 +139,54 @@ robots_forget(void)
 	pthread_mutex_unlock(&cache.lock);
 }
 
-/* Makes an entry of what the server said: no robots.txt, or too many redirects on the way to it, allows everything. */
 static struct entry *
-make_entry(const char *origin, size_t len, const struct fetch_answer *said, const char *agent)
+make_entry(const char *origin, size_t len, const char *text, size_t size, const char *agent, int64_t until_us)
 {
-	bool rules = said->status >= 200 && said->status < 300;
 	struct entry *e = calloc(1, sizeof(*e));
 
 	if (!e)
 		return NULL;
 	e->references = 1;
-	e->until_us = clock_boottime_us() + (int64_t) ROBOTS_KEPT_SECONDS * CLOCK_US_PER_SECOND;
+	e->until_us = until_us;
 	e->origin = strndup(origin, len);
-	e->rules = robots_parse(rules && said->body ? said->body : "", rules ? said->size : 0, agent);
+	e->rules = robots_parse(text, size, agent);
 	if (!e->origin || !e->rules) {
 		release(e);
 		return NULL;
 	}
+	return e;
+}
+
+/* What the server said: no robots.txt, or too many redirects on the way to it, allows everything. */
+static struct entry *
+learn(const char *origin, size_t len, const struct fetch_answer *said, const char *agent)
+{
+	bool rules = said->status >= 200 && said->status < 300 && said->body;
+	const char *text = rules ? said->body : "";
+	size_t size = rules ? said->size : 0;
+	int64_t until_us = clock_boottime_us() + (int64_t) ROBOTS_KEPT_SECONDS * CLOCK_US_PER_SECOND;
+	struct entry *e = make_entry(origin, len, text, size, agent, until_us);
+
+	if (!e)
+		return NULL;
+	remember(e);
+	if (shelf.remember)
+		shelf.remember(shelf.arg, origin, len, text, size, until_us);
+	return e;
+}
+
+/* What another process has learnt; NULL: nothing. */
+static struct entry *
+look_on_shelf(const char *origin, size_t len, const char *agent)
+{
+	int64_t until_us = 0;
+	size_t size = 0;
+	char *text = shelf.recall ? shelf.recall(shelf.arg, origin, len, &size, &until_us) : NULL;
+	struct entry *e = text ? make_entry(origin, len, text, size, agent, until_us) : NULL;
+
+	if (e)
+		remember(e);
+	free(text);
 	return e;
 }
 
@@ -176,10 +215,8 @@ ask_server(struct fetch *f, const char *agent, const char *url, size_t origin, s
 		        said.status);
 		end = FETCH_FAILED;
 	} else if (end == FETCH_DONE) {
-		*entry = make_entry(url, origin, &said, agent);
-		if (*entry) {
-			remember(*entry);
-		} else {
+		*entry = learn(url, origin, &said, agent);
+		if (!*entry) {
 			error_set(err, "out of memory");
 			end = FETCH_FAILED;
 		}
@@ -199,6 +236,8 @@ robots_ask(struct fetch *f, const char *agent, const char *url, struct fetch_ans
 	struct entry *entry = find(url, origin);
 	enum fetch_end end = FETCH_DONE;
 
+	if (!entry)
+		entry = look_on_shelf(url, origin, agent);
 	if (!entry)
 		end = ask_server(f, agent, url, origin, &entry, answer, err);
 	if (end != FETCH_DONE)

@@ -21,6 +21,17 @@
 enum fetch_end robots_ask(
         struct fetch *f, const char *agent, const char *url, struct fetch_answer *answer, struct error *err);
 
+/*
+ * Where another process keeps it, when this one ends too soon to: recall brings what remember was given, the text of a
+ * robots.txt, malloc'ed, or NULL.  Copied; set before anything is asked.
+ */
+struct robots_shelf {
+	char *(*recall)(void *arg, const char *origin, size_t len, size_t *size, int64_t *until_us);
+	void (*remember)(void *arg, const char *origin, size_t len, const char *text, size_t size, int64_t until_us);
+	void *arg;
+};
+void robots_use_shelf(struct robots_shelf shelf);
+
 /* Forgets everything. */
 void robots_forget(void);
 

@@ -99,6 +99,23 @@ subtest 'robots.txt' => sub {
 	ok($code == 1 && $err =~ /\(robots\)/, 'another name, other rules') or diag($err);
 };
 
+subtest 'in processes' => sub {
+	$stack->stop_worker;
+	my $process = $stack->start_worker(TASK_ISOLATION => 'process');
+	my $asked = sub { return scalar grep { m{ main GET /robots.txt$} } $site->requests };
+	my $before = $asked->();
+	for my $path ('/page.html', '/latin.txt')
+	{
+		my ($run) = runs([ 'crawl_url', $site->url($path) ]);
+		is_deeply([ @{$run}{qw(status reason)}, scalar @{ $run->{artifacts} || [] } ], [ 'succeeded', undef, 1 ], "a process fetches $path") or diag(explain($run));
+	}
+	my ($run) = runs([ 'crawl_url', $site->url('/private/x') ]);
+	is($run->{reason}, 'robots', 'and obeys');
+	is($asked->() - $before, 1, 'what one has read of robots.txt, the next one knows');
+	is($stack->stop_worker, 0, 'the worker stops');
+	$worker = $stack->start_worker(MAX_CONCURRENCY => 16);
+};
+
 subtest 'statuses' => sub {
 	my @cases = ([ '/gone', 1, 'http_status' ], [ '/nowhere', 1, 'http_status' ], [ '/oops', 2, 'error' ], [ '/image.png', 1, 'content_type' ], [ '/bomb2', 1, 'content_encoding' ]);
 	my @runs = runs(map { [ 'crawl_url', $site->url($_->[0]), { max_retries => 1 } ] } @cases);

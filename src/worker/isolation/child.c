@@ -20,6 +20,7 @@
 #include "protocol.h"
 #include "../blob/blob.h"
 #include "../registry.h"
+#include "../robots_cache.h"
 #include "../task_context.h"
 
 #define LOOK_US 1000 /* shortest time between two looks whether to stop: task_cancelled is called in loops */
@@ -277,6 +278,41 @@ close_artifact(struct task_context *task, void *handle)
 	ask_about(of(task), FRAME_CLOSE, handle, NULL, 0, NULL);
 }
 
+/* ---- what a later run should know: the rules of servers for crawlers ---- */
+
+#define ROBOTS_KEY "robots.txt "
+
+static char *
+recall_robots(void *arg, const char *origin, size_t len, size_t *size, int64_t *until_us)
+{
+	struct iovec parts[] = {{ROBOTS_KEY, strlen(ROBOTS_KEY)}, {(void *) origin, len}};
+	struct frame_reply reply;
+	struct frame frame;
+	char *copy;
+
+	if (len > SHOWN_MAX || ask(arg, FRAME_RECALL, parts, 2, &reply, &frame, NULL) <= 0)
+		return NULL;
+	*size = frame.size;
+	*until_us = (int64_t) reply.size;
+	copy = malloc((size_t) frame.size + 1);
+	if (copy)
+		memcpy(copy, frame.data, frame.size);
+	return copy;
+}
+
+static void
+remember_robots(void *arg, const char *origin, size_t len, const char *text, size_t size, int64_t until_us)
+{
+	char key[sizeof(ROBOTS_KEY) + SHOWN_MAX];
+	struct iovec parts[] = {{&until_us, sizeof(until_us)}, {key, 0}, {(void *) text, size}};
+
+	if (len > SHOWN_MAX)
+		return;
+	snprintf(key, sizeof(key), ROBOTS_KEY "%.*s", (int) len, origin);
+	parts[1].iov_len = strlen(key) + 1;
+	say(arg, FRAME_REMEMBER, parts, 3);
+}
+
 static const struct task_host child_host = {
         .told = told,
         .sleep = sleep_until,
@@ -330,6 +366,7 @@ run(struct child_task *c, const struct frame_run *run, const char *name, const c
 	        .deadline_us = run->deadline_us,
 	        .out = &out,
 	};
+	robots_use_shelf((struct robots_shelf){recall_robots, remember_robots, c});
 	prctl(PR_SET_NAME, name);
 	task_name_run(&c->task, run->run_at);
 	if (number < 0)

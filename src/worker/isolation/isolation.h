@@ -11,6 +11,8 @@
  * and artifacts goes to the pool thread that looks after the run, and so does the result.  The blob store stays in the
  * worker: a child has no keys of it, and what a killed one leaves half done is cleared away.
  *
+ * What a task should know again in a later run, robots.txt for one, the worker keeps for it (notes.c).
+ *
  * A child leads a session.  When it has ended, the server kills its process group; what its tasks have started and let go
  * comes back to the server (PR_SET_CHILD_SUBREAPER) and is killed too (census.c).  When the server dies, the kernel kills
  * the children (PR_SET_PDEATHSIG), and the keeper their groups; when the worker dies, the server sees the end of its

@@ -23,6 +23,7 @@
 #include "backoff.h"
 #include "clock.h"
 #include "log.h"
+#include "notes.h"
 #include "../thread.h"
 
 #define SPARES_MAX 16 /* more than a server makes */
@@ -47,6 +48,7 @@ struct spare {
 struct keeper {
 	const struct settings *settings;
 	char **environment; /* of the server */
+	struct notes *notes; /* of the tasks */
 	pthread_t thread;
 	int stop_fd; /* eventfd: the worker ends */
 
@@ -214,6 +216,12 @@ keeper_heard_us(struct keeper *k)
 	heard_us = k->state == KEEPER_UP ? k->heard_us : clock_boottime_us();
 	pthread_mutex_unlock(&k->lock);
 	return heard_us;
+}
+
+struct notes *
+keeper_notes(const struct keeper *k)
+{
+	return k->notes;
 }
 
 const struct settings *
@@ -528,6 +536,7 @@ keeper_free(struct keeper *k)
 	pthread_mutex_destroy(&k->talk);
 	pthread_cond_destroy(&k->started);
 	settings_environment_free(k->environment);
+	notes_free(k->notes);
 	if (k->stop_fd >= 0)
 		close(k->stop_fd);
 	free(k);
@@ -564,7 +573,8 @@ keeper_start(const struct settings *settings, struct error *err)
 	k->control = -1;
 	k->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	k->environment = settings_environment(settings);
-	if (k->stop_fd < 0 || !k->environment) {
+	k->notes = notes_new();
+	if (k->stop_fd < 0 || !k->environment || !k->notes) {
 		error_set(err, "the task server: %s", strerror(errno));
 		keeper_free(k);
 		return NULL;

@@ -42,6 +42,8 @@ void keeper_distrust(struct keeper *k, const char *why);
 /* When it was last heard of while somebody waits for a child, clock_boottime_us(). */
 int64_t keeper_heard_us(struct keeper *k);
 
+struct notes *keeper_notes(const struct keeper *k);
+
 const struct settings *keeper_settings(const struct keeper *k);
 
 /* "killed by signal 11 (Segmentation fault)" or "exit code 3" into buf; returns buf. */

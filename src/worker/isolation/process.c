@@ -18,6 +18,7 @@
 #include "frames.h"
 #include "keeper.h"
 #include "log.h"
+#include "notes.h"
 #include "protocol.h"
 #include "utf8.h"
 #include "../blob/blob.h"
@@ -329,6 +330,58 @@ handle_progress(struct process *p, const struct frame *frame)
 	return true;
 }
 
+/* Notes of a task are its own: the key in the worker has its name in front.  False: the key is too long, or has a NUL. */
+static bool
+note_key(const struct process *p, const char *key, size_t size, char *out, size_t room)
+{
+	size_t len = strlen(p->task->name);
+
+	if (len + 1 + size + 1 > room || memchr(key, '\0', size))
+		return false;
+	memcpy(out, p->task->name, len);
+	out[len] = '\n'; /* no name has one */
+	memcpy(out + len + 1, key, size);
+	out[len + 1 + size] = '\0';
+	return true;
+}
+
+static bool
+handle_remember(struct process *p, const struct frame *frame)
+{
+	char key[FRAME_TEXT_MAX];
+	int64_t until_us;
+	const char *text, *end;
+
+	if (frame->size < sizeof(until_us))
+		return false;
+	memcpy(&until_us, frame->data, sizeof(until_us));
+	text = frame->data + sizeof(until_us);
+	end = memchr(text, '\0', frame->size - sizeof(until_us));
+	if (!end || !note_key(p, text, (size_t) (end - text), key, sizeof(key)))
+		return false;
+	end++;
+	notes_put(keeper_notes(p->keeper), key, end, (size_t) (frame->data + frame->size - end), until_us);
+	return true;
+}
+
+static bool
+handle_recall(struct process *p, const struct frame *frame)
+{
+	struct frame_reply r = {.rc = 0};
+	char key[FRAME_TEXT_MAX], *note;
+	int64_t until_us = 0;
+	size_t size = 0;
+
+	if (!note_key(p, frame->data, frame->size, key, sizeof(key)))
+		return false;
+	note = notes_get(keeper_notes(p->keeper), key, &size, &until_us);
+	r.rc = note != NULL;
+	r.size = (uint64_t) until_us;
+	reply(p, &r, note, note ? size : 0);
+	free(note);
+	return true;
+}
+
 /*
  * Takes over a text of the result, NUL included, into `small`, when it fits there, or malloc'ed; size 0: there is none.
  * False: it is no text, or memory is out.
@@ -379,6 +432,10 @@ handle_frame(struct process *p, const struct frame *frame)
 		return handle_result(p, frame);
 	case FRAME_PROGRESS:
 		return handle_progress(p, frame);
+	case FRAME_REMEMBER:
+		return handle_remember(p, frame);
+	case FRAME_RECALL:
+		return handle_recall(p, frame);
 	case FRAME_CREATE:
 	case FRAME_OPEN:
 		return handle_open(p, frame);

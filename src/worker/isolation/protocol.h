@@ -66,9 +66,11 @@ enum frame_type {
 	FRAME_RUN = 1, /* struct frame_run, name, payload */
 	FRAME_STOP, /* nothing: the task should stop */
 	FRAME_REPLY, /* struct frame_reply, error text or bytes */
-	/* the child says; each but the first two has a reply */
+	/* the child says; each but the first three has a reply */
 	FRAME_RESULT, /* struct frame_result, result, error: and ends */
 	FRAME_PROGRESS, /* double percent, text */
+	FRAME_REMEMBER, /* int64_t until_us, key, NUL, bytes (notes.h) */
+	FRAME_RECALL, /* key */
 	FRAME_CREATE, /* artifact name, NUL, content type or nothing */
 	FRAME_WRITE, /* handle, bytes */
 	FRAME_COMMIT, /* handle */
@@ -113,7 +115,7 @@ struct frame_read {
 
 struct frame_reply {
 	int64_t rc; /* of the call; a negative enum blob_result */
-	uint64_t size; /* FRAME_OPEN: of the artifact */
+	uint64_t size; /* FRAME_OPEN: of the artifact; FRAME_RECALL: until_us */
 	int handle;
 };
 
