@@ -93,7 +93,8 @@ BEGIN
 	END LOOP;
 END $$;
 
-CREATE INDEX ON jobsched.job_executions (job_id);
+/* The last execution of a job is found at once, however many it has: a cron job may have millions. */
+CREATE INDEX ON jobsched.job_executions (job_id, finished_at);
 CREATE INDEX ON jobsched.job_executions (status, job_id) WHERE final AND status IN ('failed', 'cancelled', 'expired');
 /* What has ended lately, at nearly no cost: rows come in the order of time. */
 CREATE INDEX ON jobsched.job_executions USING brin (finished_at) WITH (pages_per_range = 32, autosummarize = on);
@@ -2571,8 +2572,8 @@ COMMENT ON FUNCTION jobsched.rest_jobs(jsonb) IS
 'GET /jobs: {"jobs": [...], "next_cursor": id or null}, newest first. query: status, name, queue, frequency, schedule, q, created_after, created_before, limit, cursor, all as texts; JS001 names the one at fault';
 
 /*
- * Executions in the order of the slots, the open one first, and inside a slot the last that ended first: so a page reads no more than
- * the part of a job's history that is in one or two slots.  A cursor is slot, finished_at, run_at (both in microseconds) and attempt.
+ * Executions in the order of the slots, the open one first, and inside a slot the last that ended first, as the index has them: a page
+ * reads no more than it shows.  A cursor is slot, finished_at, run_at (both in microseconds) and attempt.
  */
 CREATE FUNCTION jobsched.rest_executions(id uuid, query jsonb) RETURNS json LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
@@ -2623,7 +2624,8 @@ BEGIN
 		CONTINUE WHEN at_slot <> leaf;	/* until the cursor's has come */
 		FOR r IN
 			SELECT e.* FROM jobsched.job_executions e
-			WHERE e.slot = leaf AND e.job_id = rest_executions.id AND (at_slot IS NULL OR (e.finished_at, e.run_at, e.attempt) < (at_finished, at_run, at_attempt))
+			WHERE e.slot = leaf AND e.job_id = rest_executions.id AND e.finished_at <= CASE WHEN at_slot IS NULL THEN 'infinity' ELSE at_finished END
+				AND (at_slot IS NULL OR (e.finished_at, e.run_at, e.attempt) < (at_finished, at_run, at_attempt))
 			ORDER BY e.finished_at DESC, e.run_at DESC, e.attempt DESC LIMIT most + 1 - n
 		LOOP
 			IF n = most THEN

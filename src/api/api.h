@@ -28,7 +28,7 @@ struct route {
 
 	/* For rest_call(): the statement gets what stands in braces, the query when there is one, the body when there is one. */
 	enum db_statement statement;
-	const char *query; /* names of the parameters it may have, separated by blanks; NULL: they are not looked at */
+	const char *query; /* names of the parameters it may have, separated by blanks; NULL: none */
 	bool body; /* a JSON object */
 };
 

@@ -217,7 +217,7 @@ batch_post(struct exchange *x)
 		answer_problem(x, &problem, NULL);
 		return;
 	}
-	if (request_json(x, &body, &len) < 0)
+	if ((*http_request_query(x->request) && rest_query(x) < 0) || request_json(x, &body, &len) < 0)
 		return;
 	batch = calloc(1, sizeof(*batch));
 	x->batch = batch;

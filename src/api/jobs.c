@@ -112,7 +112,7 @@ jobs_post(struct exchange *x)
 	const char *body;
 	size_t len;
 
-	if (request_json(x, &body, &len) < 0)
+	if ((*http_request_query(x->request) && rest_query(x) < 0) || request_json(x, &body, &len) < 0)
 		return;
 	if (jobspec_check(body, len, &x->key, &problem) < 0 || take_key(x, &body, &len, &problem) < 0) {
 		answer_problem(x, &problem, NULL);
@@ -212,5 +212,7 @@ jobs_get(struct exchange *x)
 void
 jobs_delete(struct exchange *x)
 {
+	if (*http_request_query(x->request) && rest_query(x) < 0)
+		return;
 	call_by_id(x, DB_CANCEL);
 }

@@ -30,13 +30,12 @@ is_listed(const char *list, const char *name)
 static int
 read_query(struct exchange *x, json_t *object, char *buf, struct problem *problem)
 {
-	const char *query = http_request_query(x->request), *name, *value;
+	const char *query = http_request_query(x->request), *known = x->route->query, *name, *value;
 
 	while (http_next_param(&query, buf, &name, &value)) {
-		if (!is_listed(x->route->query, name))
+		if (!known || !is_listed(known, name))
 			return problem_set(problem, 422, "unknown-parameter", name,
-			        "unknown parameter \"%.60s\"; allowed: %s", name,
-			        *x->route->query ? x->route->query : "none");
+			        "unknown parameter \"%.60s\"; allowed: %s", name, known ? known : "none");
 		if (json_object_get(object, name))
 			return problem_set(
 			        problem, 422, "invalid-field", name, "%s is given twice; allowed: once", name);
@@ -116,11 +115,10 @@ rest_call(struct exchange *x)
 
 	for (int i = 0; i < ROUTE_MAX_PARTS && x->parts[i]; i++)
 		call->args[call->n_args++] = x->parts[i];
-	if (x->route->query) {
-		if (rest_query(x) < 0)
-			return;
+	if ((x->route->query || *http_request_query(x->request)) && rest_query(x) < 0)
+		return;
+	if (x->route->query)
 		call->args[call->n_args++] = x->query;
-	}
 	if (x->route->body) {
 		const char *body = read_body(x);
 

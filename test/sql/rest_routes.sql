@@ -134,6 +134,17 @@ SELECT (public.said(q)).state, (public.said(q)).field, replace((public.said(q)).
 	$$SELECT jobsched.rest_queue('none')$$, $$SELECT jobsched.rest_pause_queue('none')$$, $$SELECT jobsched.rest_workers('{"state": "dead"}')$$, $$SELECT jobsched.rest_history('{"minutes": "1441"}')$$, $$SELECT jobsched.rest_stats('{"tables": "no"}')$$,
 	$$SELECT jobsched.rest_cancel_many('{}')$$, $$SELECT jobsched.rest_retry_many('{"limit": 1.5, "queue": "odd"}')$$, $$SELECT jobsched.rest_cancel_many('[]')$$]) q;
 
+-- however many it has, only those that are shown are read
+INSERT INTO jobsched.job_executions (slot, attempt, final, job_id, run_at, finished_at, status)
+SELECT 3, 1, true, :'again', now() - interval '1 day' - n * interval '1 s', now() - interval '1 day' - n * interval '1 s', 'failed' FROM generate_series(1, 20000) n;
+ANALYZE jobsched.job_executions_3;
+BEGIN;
+SELECT json_array_length(jobsched.rest_executions(:'again', jsonb_build_object('limit', '50', 'cursor', jobsched.rest_executions(:'again', '{"limit": "50"}') ->> 'next_cursor')) -> 'executions') AS executions,
+	jobsched.rest_get(:'again') -> 'last_execution' ->> 'status' AS last, (SELECT s.status FROM jobsched.job_status s WHERE s.id = :'again') AS status;
+SELECT sum(x.idx_tup_fetch) BETWEEN 100 AND 1000 AND sum(x.seq_tup_read) < 1000 AS few FROM pg_stat_xact_user_tables x WHERE x.relname = 'job_executions_3';
+COMMIT;
+DELETE FROM jobsched.job_executions e WHERE e.slot = 3 AND e.job_id = :'again' AND e.finished_at < now() - interval '1 day';
+
 -- who sees and does what: a submitter its own, a viewer all and nothing more, the API all, an admin too
 SET client_min_messages = error;
 DROP ROLE IF EXISTS js_own, js_see, js_api;

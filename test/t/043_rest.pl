@@ -135,6 +135,8 @@ subtest 'jobs in lists' => sub {
 	refused('time', 422, 'created_after', 'GET', '/jobs', {}, 'created_after=tomorrow');
 	refused('unknown parameter', 422, 'sort', 'GET', '/jobs', {}, 'sort=name');
 	refused('twice', 422, 'name', 'GET', '/jobs', {}, 'name=a&name=b');
+	refused('where there is none', 422, 'x', @$_) for ['POST', '/jobs', {}, 'x=1', {}], ['POST', '/jobs/batch', {}, 'x=1', {}], ['DELETE', '/jobs/{id}', { id => $big }, 'x=1'],
+		['POST', '/jobs/{id}/pause', { id => $big }, 'x=1'], ['GET', '/queues/{name}', { name => 'nobody' }, 'x=1'];
 };
 
 subtest 'every status is found' => sub {
