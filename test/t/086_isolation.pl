@@ -29,12 +29,13 @@ sub started { my ($id) = @_; return $stack->wait_for_sql("SELECT status FROM job
 sub surroundings { return final(submit('surroundings', {}))->{result} }
 # do(WHAT, more): the payload of the task misbehave
 sub do_it { my ($what, %more) = @_; return ('misbehave', { do => $what, %more }) }
+sub slurp { my ($path) = @_; open my $file, '<', $path or return ''; local $/ = undef; return <$file> // '' }
+
 # pid -> (its name, its parent), or () when there is none
 sub process
 {
 	my ($pid) = @_;
-	open my $file, '<', "/proc/$pid/stat" or return;
-	return (<$file> // '') =~ /\((.*)\) \S (\d+)/s ? ($1, $2) : ();
+	return slurp("/proc/$pid/stat") =~ /\((.*)\) \S (\d+)/s ? ($1, $2) : ();
 }
 
 # What has come from this process: pid => name.
@@ -146,6 +147,23 @@ subtest 'the task server dies' => sub {
 	is(final($_)->{status}, 'succeeded', 'a server that stands still does not stop the worker for long') for $ids[-1];
 	gone($server);
 	ok($stack->worker_runs, 'the worker has gone on');
+	is($stack->stop_worker, 0, 'it stops');
+};
+
+subtest 'no process can be had' => sub {
+	plan skip_all => 'root is not limited' if $> == 0;
+	my $worker = $stack->start_worker(%process, MAX_CONCURRENCY => 20);
+	my $server = surroundings()->{parent};
+	my $limit = sub { my ($code, $out, $err) = $stack->run('prlimit', '--pid', $server, '--nproc=' . $_[0] . ':'); die "prlimit: $err" if $code };
+	my ($before) = slurp("/proc/$server/limits") =~ /^Max processes\s+(\S+)/m;
+	$limit->(1);
+	my @ids = map { submit('echo', { n => $_ }) } 1 .. 10;
+	$stack->wait_for_log($worker, qr/the task server cannot fork, runs wait error="Resource temporarily unavailable"/);
+	my $stopped = submit('echo', {}, "timeout => interval '0.3 s', max_retries => 0");
+	is(final($stopped)->{reason}, 'timeout', 'a run whose time is up does not wait longer');
+	$limit->($before);
+	is(scalar(grep { final($_)->{status} eq 'succeeded' } @ids), 10, 'the others run when there are processes again');
+	is(surroundings()->{parent}, $server, 'with the same server');
 	is($stack->stop_worker, 0, 'it stops');
 };
 
