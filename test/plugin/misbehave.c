@@ -103,6 +103,22 @@ write_garbage(int fd)
 	send(fd, garbage, sizeof(garbage), MSG_NOSIGNAL);
 }
 
+/* Messages of the right form, with anything in them. */
+static void
+babble(int fd)
+{
+	for (int i = 0; i < 20; i++) {
+		unsigned message[2 + 32];
+
+		message[0] = (unsigned) rand() % 18;
+		message[1] = (unsigned) rand() % (sizeof(message) - 8);
+		/* Small numbers are the handles that there are. */
+		for (int k = 2; k < 34; k++)
+			message[k] = (unsigned) (rand() % 2 ? rand() % 4 : rand());
+		send(fd, message, 8 + message[1], MSG_NOSIGNAL | MSG_DONTWAIT);
+	}
+}
+
 static void
 loop(void)
 {
@@ -169,6 +185,10 @@ misbehave(struct task_context *task, const json_t *payload)
 		each_socket(close_it);
 		for (;;)
 			pause();
+	} else if (strcmp(what, "babble") == 0) {
+		srand((unsigned) json_integer_value(json_object_get(payload, "seed")));
+		each_socket(babble);
+		die_of(SIGSEGV);
 	} else if (strcmp(what, "garble") == 0) {
 		each_socket(write_garbage);
 		for (;;)

@@ -78,6 +78,12 @@ subtest 'what goes wrong costs an attempt, and says why' => sub {
 	my $server = surroundings()->{parent};
 	$stack->wait_for('nothing but spare processes', sub { my %family = family($server); return !grep { $_ ne 'jobsched-tasks' } values %family }, 10);
 	pass('nothing is left of the bomb');
+	my $seed = int rand 1e6;
+	$stack->sql_as('app', qq{SELECT count(*) FROM jobsched.submit_many((SELECT jsonb_agg(jsonb_build_object('name', 'misbehave', 'max_retries', 0,
+		'payload', jsonb_build_object('do', 'babble', 'seed', $seed + i))) FROM generate_series(1, 200) i))});
+	$stack->wait_for_sql(q{SELECT count(*) FROM jobsched.job_executions e JOIN jobsched.jobs j ON j.id = e.job_id
+		WHERE j.payload->>'do' = 'babble' AND e.final}, '200');    # by chance it may be a result
+	pass("anything on the socket, 200 times (seed $seed)");
 	$stack->sql_as('app', q{SELECT count(*) FROM jobsched.submit_many((SELECT jsonb_agg(jsonb_build_object('name', 'echo', 'payload', jsonb_build_array(i))) FROM generate_series(1, 500) i))});
 	$stack->wait_for_sql(q{SELECT count(DISTINCT result_payload) FROM jobsched.job_executions e JOIN jobsched.jobs j ON j.id = e.job_id
 		WHERE j.name = 'echo' AND e.status = 'succeeded' AND e.result_payload = j.payload}, '500');

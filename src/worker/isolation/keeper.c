@@ -58,6 +58,7 @@ struct keeper {
 	bool stopping;
 	pid_t server; /* 0: none.  Only the keeper reaps it */
 	int64_t heard_us;
+	bool trouble; /* it cannot fork; logged */
 	struct error failure; /* why it cannot be started */
 	struct spare spares[SPARES_MAX];
 	int nspares;
@@ -330,6 +331,7 @@ hear(struct keeper *k, const union message *message, int fd)
 		k->failure = message->failure.error;
 		break;
 	case CONTROL_SPARE:
+		k->trouble = false;
 		if (fd >= 0)
 			spare_locked(k, message->head.pid, fd);
 		break;
@@ -337,6 +339,9 @@ hear(struct keeper *k, const union message *message, int fd)
 		ended_locked(k, &message->end);
 		break;
 	case CONTROL_TROUBLE:
+		if (k->trouble)
+			break;
+		k->trouble = true;
 		log_event(LOG_LEVEL_WARNING, "the task server cannot fork, runs wait", "error",
 		        strerror(message->head.number), NULL);
 		break;
