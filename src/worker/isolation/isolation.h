@@ -2,8 +2,10 @@
  * isolation.h: tasks in processes of their own: TASK_ISOLATION=process.
  *
  *	worker (threads)                      task server (one thread)                 child (one run)
- *	keeper.c    starts and watches it ──► server.c   forks children ahead ───────► child.c   calls the task
- *	process.c   one run of a pool thread ◄──────────── frames.c over a socket ───────────┘
+ *	keeper_thread.c  starts, watches it ─► server.c  forks children ahead ───────► child.c   calls the task
+ *	keeper.c         has its children                                                    │
+ *	process.c        one run ◄───────────────────────── frames.c over a socket ──────────┘
+ *	clerk.c          does what the child asks for
  *
  * A process with threads cannot fork and go on, so the worker starts itself once more, as a small server that has the
  * plug-ins loaded and no connections.  That one forks a child for each run, before the run is there: a child waits for its

@@ -14,20 +14,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "clerk.h"
 #include "clock.h"
 #include "frames.h"
 #include "keeper.h"
 #include "log.h"
-#include "notes.h"
 #include "protocol.h"
-#include "utf8.h"
-#include "../blob/blob.h"
 
 #define DEAD_US (10 * CLOCK_US_PER_SECOND) /* a killed child is dead by then, or the server is not to be trusted */
 #define SILENT_US (10 * CLOCK_US_PER_SECOND) /* a server that brings neither a child nor a reason why not */
 #define SOCKET_US CLOCK_US_PER_SECOND /* a process that closes its socket is ending, or cannot be of use */
 #define WORD_US (3 * CLOCK_US_PER_SECOND) /* the guard looks once a second */
-#define HANDLES_MAX 1000 /* artifacts that a task has open */
 
 /* Why the child was killed. */
 enum killed {
@@ -36,12 +33,6 @@ enum killed {
 	KILLED_OVERTIME, /* the same */
 	KILLED_SILENT, /* its socket was closed */
 	KILLED_UNCLEAR /* what it sent cannot be a task's */
-};
-
-/* An open artifact. */
-struct handle {
-	void *of_host; /* NULL: free */
-	bool reader;
 };
 
 struct process {
@@ -56,9 +47,7 @@ struct process {
 	int64_t deaf_us; /* when its socket ended; 0: not yet */
 	enum killed killed;
 	int64_t killed_us;
-	struct handle *handles;
-	int nhandles;
-	char *piece; /* FRAME_PIECE bytes, when something was read */
+	struct clerk clerk;
 };
 
 static int64_t
@@ -139,319 +128,13 @@ wait_for_child(void *arg, short events)
 }
 
 static void
-send_frame(struct process *p, enum frame_type type, const struct iovec *parts, int n)
+send_frame(void *arg, enum frame_type type, const struct iovec *parts, int n)
 {
+	struct process *p = arg;
+
 	/* When this fails its end comes soon, and says more. */
 	if (!p->mute && frames_send(&p->frames, type, parts, n) < 0)
 		p->mute = true;
-}
-
-/* ---- artifacts ---- */
-
-static void
-reply(struct process *p, const struct frame_reply *reply, const void *data, size_t size)
-{
-	struct iovec parts[] = {{(void *) reply, sizeof(*reply)}, {(void *) data, size}};
-
-	send_frame(p, FRAME_REPLY, parts, 2);
-}
-
-static void
-answer(struct process *p, int64_t rc, const struct error *err)
-{
-	struct frame_reply r = {.rc = rc};
-
-	reply(p, &r, err->msg, rc < 0 ? strlen(err->msg) : 0);
-}
-
-static struct handle *
-new_handle(struct process *p, struct error *err)
-{
-	struct handle *more;
-
-	for (int i = 0; i < p->nhandles; i++) {
-		if (!p->handles[i].of_host)
-			return &p->handles[i];
-	}
-	more = p->nhandles < HANDLES_MAX ? realloc(p->handles, (size_t) (p->nhandles + 1) * sizeof(*more)) : NULL;
-	if (!more) {
-		error_set(err, "more than %d artifacts are open", p->nhandles);
-		return NULL;
-	}
-	p->handles = more;
-	p->handles[p->nhandles].of_host = NULL;
-	return &p->handles[p->nhandles++];
-}
-
-/* A frame that begins with a handle, 1..nhandles; NULL: it does not, or that is not open. */
-static struct handle *
-find_handle(const struct process *p, const struct frame *frame, bool reader)
-{
-	int number;
-
-	if (frame->size < sizeof(number))
-		return NULL;
-	memcpy(&number, frame->data, sizeof(number));
-	if (number < 1 || number > p->nhandles || !p->handles[number - 1].of_host ||
-	        p->handles[number - 1].reader != reader)
-		return NULL;
-	return &p->handles[number - 1];
-}
-
-/* create when content_type is given, else open. */
-static void
-open_handle(struct process *p, const char *name, bool reader, const char *content_type)
-{
-	struct error err = {""};
-	struct handle *h = new_handle(p, &err);
-	struct frame_reply r = {.rc = BLOB_REFUSED};
-
-	if (h && reader)
-		r.rc = p->task->host->open(p->task, name, &h->of_host, &r.size, &err);
-	else if (h)
-		r.rc = p->task->host->create(p->task, name, content_type, &h->of_host, &err);
-	if (r.rc < 0) {
-		if (h)
-			h->of_host = NULL;
-		answer(p, r.rc, &err);
-		return;
-	}
-	h->reader = reader;
-	r.handle = (int) (h - p->handles) + 1;
-	reply(p, &r, NULL, 0);
-}
-
-static bool
-handle_open(struct process *p, const struct frame *frame)
-{
-	char text[FRAME_TEXT_MAX + 1];
-	bool reader = frame->type == FRAME_OPEN;
-	const char *content_type = NULL;
-
-	if (frame->size > FRAME_TEXT_MAX)
-		return false;
-	memcpy(text, frame->data, frame->size);
-	text[frame->size] = '\0';
-	if (!reader && strlen(text) + 1 < frame->size)
-		content_type = text + strlen(text) + 1;
-	open_handle(p, text, reader, content_type);
-	return true;
-}
-
-static bool
-handle_writer(struct process *p, const struct frame *frame)
-{
-	struct handle *h = find_handle(p, frame, false);
-	struct error err = {""};
-	int rc = 0;
-
-	if (!h)
-		return false;
-	if (frame->type == FRAME_WRITE) {
-		rc = p->task->host->write(
-		        p->task, h->of_host, frame->data + sizeof(int), frame->size - sizeof(int), &err);
-	} else {
-		if (frame->type == FRAME_COMMIT)
-			rc = p->task->host->commit(p->task, h->of_host, &err);
-		else
-			p->task->host->abort(p->task, h->of_host);
-		h->of_host = NULL;
-	}
-	answer(p, rc, &err);
-	return true;
-}
-
-static bool
-handle_reader(struct process *p, const struct frame *frame)
-{
-	struct handle *h = find_handle(p, frame, true);
-	struct error err = {""};
-	struct frame_read wanted;
-	struct frame_reply r = {.rc = BLOB_FAILED};
-
-	if (!h)
-		return false;
-	if (frame->type == FRAME_CLOSE) {
-		p->task->host->close(p->task, h->of_host);
-		h->of_host = NULL;
-		answer(p, 0, &err);
-		return true;
-	}
-	if (frame->size != sizeof(wanted))
-		return false;
-	memcpy(&wanted, frame->data, sizeof(wanted));
-	if (wanted.size > FRAME_PIECE)
-		return false;
-	if (!p->piece)
-		p->piece = malloc(FRAME_PIECE);
-	if (!p->piece)
-		error_set(&err, "out of memory");
-	else
-		r.rc = p->task->host->read(p->task, h->of_host, p->piece, wanted.size, &err);
-	if (r.rc < 0)
-		answer(p, r.rc, &err);
-	else
-		reply(p, &r, p->piece, (size_t) r.rc);
-	return true;
-}
-
-static void
-close_handles(struct process *p)
-{
-	for (int i = 0; i < p->nhandles; i++) {
-		if (!p->handles[i].of_host)
-			continue;
-		if (p->handles[i].reader)
-			p->task->host->close(p->task, p->handles[i].of_host);
-		else
-			p->task->host->abort(p->task, p->handles[i].of_host);
-	}
-	free(p->handles);
-	free(p->piece);
-}
-
-/* ---- what the child says ---- */
-
-static bool
-handle_progress(struct process *p, const struct frame *frame)
-{
-	char text[FRAME_TEXT_MAX + 1];
-	double percent;
-	size_t size;
-
-	if (frame->size < sizeof(percent) || frame->size - sizeof(percent) > FRAME_TEXT_MAX)
-		return false;
-	memcpy(&percent, frame->data, sizeof(percent));
-	size = frame->size - sizeof(percent);
-	memcpy(text, frame->data + sizeof(percent), size);
-	text[size] = '\0';
-	p->task->progress_us = 0; /* the child has counted */
-	task_progress(p->task, percent, size ? text : NULL);
-	return true;
-}
-
-/* Notes of a task are its own: the key in the worker has its name in front.  False: the key is too long, or has a NUL. */
-static bool
-note_key(const struct process *p, const char *key, size_t size, char *out, size_t room)
-{
-	size_t len = strlen(p->task->name);
-
-	if (len + 1 + size + 1 > room || memchr(key, '\0', size))
-		return false;
-	memcpy(out, p->task->name, len);
-	out[len] = '\n'; /* no name has one */
-	memcpy(out + len + 1, key, size);
-	out[len + 1 + size] = '\0';
-	return true;
-}
-
-static bool
-handle_remember(struct process *p, const struct frame *frame)
-{
-	char key[FRAME_TEXT_MAX];
-	int64_t until_us;
-	const char *text, *end;
-
-	if (frame->size < sizeof(until_us))
-		return false;
-	memcpy(&until_us, frame->data, sizeof(until_us));
-	text = frame->data + sizeof(until_us);
-	end = memchr(text, '\0', frame->size - sizeof(until_us));
-	if (!end || !note_key(p, text, (size_t) (end - text), key, sizeof(key)))
-		return false;
-	end++;
-	notes_put(keeper_notes(p->keeper), key, end, (size_t) (frame->data + frame->size - end), until_us);
-	return true;
-}
-
-static bool
-handle_recall(struct process *p, const struct frame *frame)
-{
-	struct frame_reply r = {.rc = 0};
-	char key[FRAME_TEXT_MAX], *note;
-	int64_t until_us = 0;
-	size_t size = 0;
-
-	if (!note_key(p, frame->data, frame->size, key, sizeof(key)))
-		return false;
-	note = notes_get(keeper_notes(p->keeper), key, &size, &until_us);
-	r.rc = note != NULL;
-	r.size = (uint64_t) until_us;
-	reply(p, &r, note, note ? size : 0);
-	free(note);
-	return true;
-}
-
-/*
- * Takes over a text of the result, NUL included, into `small`, when it fits there, or malloc'ed; size 0: there is none.
- * False: it is no text, or memory is out.
- */
-static bool
-take_text(const char *data, size_t size, char *small, size_t room, char **to)
-{
-	if (size == 0)
-		return true;
-	if (data[size - 1] != '\0' || !utf8_is_clean(data, size - 1))
-		return false;
-	*to = size <= room ? small : malloc(size);
-	if (*to)
-		memcpy(*to, data, size);
-	return *to != NULL;
-}
-
-static bool
-handle_result(struct process *p, const struct frame *frame)
-{
-	struct outcome *out = p->task->out;
-	const char *texts = frame->data + sizeof(struct frame_result);
-	struct frame_result r;
-
-	if (frame->size < sizeof(r))
-		return false;
-	memcpy(&r, frame->data, sizeof(r));
-	if (frame->size - sizeof(r) != (uint64_t) r.result_size + r.error_size || r.result_size > TASK_RESULT_MAX + 1 ||
-	        r.error_size > FRAME_ERROR_MAX || r.verdict < TASK_SUCCEEDED || r.verdict > TASK_STOPPED ||
-	        (r.verdict == TASK_SUCCEEDED && r.result_size == 0) || !memchr(r.reason, '\0', sizeof(r.reason)) ||
-	        !utf8_is_clean(r.reason, strlen(r.reason)))
-		return false;
-	if (!take_text(texts, r.result_size, out->small, sizeof(out->small), &out->result) ||
-	        !take_text(texts + r.result_size, r.error_size, NULL, 0, &out->error))
-		return false;
-	memcpy(out->reason, r.reason, sizeof(out->reason));
-	out->retry_us = r.retry_us >= 0 ? r.retry_us : -1;
-	p->task->verdict = (enum task_verdict) r.verdict;
-	return true;
-}
-
-/* False: it is not what a child sends. */
-static bool
-handle_frame(struct process *p, const struct frame *frame)
-{
-	switch ((enum frame_type) frame->type) {
-	case FRAME_RESULT:
-		return handle_result(p, frame);
-	case FRAME_PROGRESS:
-		return handle_progress(p, frame);
-	case FRAME_REMEMBER:
-		return handle_remember(p, frame);
-	case FRAME_RECALL:
-		return handle_recall(p, frame);
-	case FRAME_CREATE:
-	case FRAME_OPEN:
-		return handle_open(p, frame);
-	case FRAME_WRITE:
-	case FRAME_COMMIT:
-	case FRAME_ABORT:
-		return handle_writer(p, frame);
-	case FRAME_READ:
-	case FRAME_CLOSE:
-		return handle_reader(p, frame);
-	case FRAME_RUN:
-	case FRAME_STOP:
-	case FRAME_REPLY:
-		break;
-	}
-	return false;
 }
 
 /* ---- the run ---- */
@@ -505,7 +188,7 @@ serve_one(struct process *p)
 		return false;
 	switch (frames_look(&p->frames, &frame)) {
 	case FRAMES_ONE:
-		if (!handle_frame(p, &frame))
+		if (!clerk_serve(&p->clerk, &frame))
 			kill_child(p, KILLED_UNCLEAR);
 		return true;
 	case FRAMES_BAD:
@@ -633,6 +316,7 @@ process_call(struct task_context *task, struct keeper *k, int wake_fd)
 {
 	struct process p = {.task = task, .keeper = k, .stop_us = INT64_MAX};
 
+	p.clerk = (struct clerk){.task = task, .notes = keeper_notes(k), .send = send_frame, .arg = &p};
 	keeper_take(k, &p.child, wake_fd);
 	if (wait_for_arrival(&p)) {
 		frames_open(&p.frames, p.child.fd, FRAME_FROM_CHILD, wait_for_child, &p);
@@ -643,6 +327,6 @@ process_call(struct task_context *task, struct keeper *k, int wake_fd)
 	} else {
 		task_stopped(task);
 	}
-	close_handles(&p);
+	clerk_close(&p.clerk);
 	keeper_release(k, &p.child);
 }
