@@ -122,6 +122,7 @@ stop status:
 test: private
 	$(if $(call chosen,tap),@echo 'make: building with sanitizers'; $(MAKE) --no-print-directory -s $(parallel) SANITIZE=address$(comma)undefined programs)
 	$(if $(call chosen,tap),@test/promtool $(VENDOR))
+	-$(if $(call chosen,tap),@test/web/install)
 	$(if $(call chosen,unit),@echo 'make: building the unit tests'; $(MAKE) --no-print-directory -s $(parallel) -C test/unit all)
 	@$(STACK)/test $(SUITES)
 bench: private

@@ -47,7 +47,7 @@ export async function act(key, what, done, then) {
 		const answer = await what();
 		if (done)
 			tell(typeof done === 'function' ? done(answer) : done);
-		await then?.(answer);
+		then?.(answer);
 	} catch (problem) {
 		if (problem.status === undefined)
 			throw problem; // ours

@@ -104,7 +104,7 @@ function connected(problem, again, retry = () => current?.poller?.now()) {
 // ---- begin ----
 
 let asked = false;
-async function start(refused = false) {
+async function start() {
 	close();
 	let ask;
 	try {
@@ -124,7 +124,7 @@ async function start(refused = false) {
 	if (ask) {
 		shown = null;
 		navigation(null);
-		signInForm(main, refused && signedIn(), () => start());
+		signInForm(main, start);
 	} else {
 		open();
 	}
@@ -137,7 +137,7 @@ window.addEventListener('hashchange', () => {
 window.addEventListener('unauthorized', () => {
 	if (!asked) {
 		asked = true;
-		start(true);
+		start();
 	}
 });
 document.getElementById('skip').addEventListener('click', () => main.focus());

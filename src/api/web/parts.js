@@ -59,8 +59,12 @@ export const fireTimes = (times) => h('ol', { class: 'times' }, times.map((time)
 	const [date, clock] = time.local_time.split('T');
 	const weekday = new Date(`${date}T00:00:00Z`).toLocaleDateString('en-GB', { weekday: 'short', timeZone: 'UTC' });
 	return h('li', {}, h('time', { datetime: time.at, title: `${time.at.replace('T', ' ').replace(/(\.\d+)?Z$/, '')} UTC` },
-		`${weekday} ${date} ${clock}`, h('span', { class: 'offset' }, ` ${time.utc_offset}`)),
+		`${weekday} ${date} ${clock.replace(/:00$/, '')}`, h('span', { class: 'offset' }, ` ${time.utc_offset}`)),
 	time.note && h('span', { class: 'note' }, ` ${time.note}`));
 }));
 
-export const took = (from, to) => (from && to ? duration((new Date(to) - new Date(from)) / 1000) : null);
+// Date knows milliseconds only.
+const seconds = (text) => Date.parse(text.replace(/\.\d+/, '')) / 1000 + Number(text.match(/\.\d+/)?.[0] ?? 0);
+
+// took(from, to): two times as the server writes them
+export const took = (from, to) => (from && to ? duration(seconds(to) - seconds(from)) : null);

@@ -68,7 +68,9 @@ export function poll({ load, show, refuse, connected, every }) {
 	document.addEventListener('visibilitychange', visible);
 	round();
 	return {
-		now: round,
+		now() {
+			round();
+		},
 		stop() {
 			stopped = true;
 			clearTimeout(timer);

@@ -123,7 +123,7 @@ function attempt(one, run) {
 			run.started_at && h('span', {}, 'started ', when(run.started_at, { relative: !running })),
 			!run.started_at && run.finished_at && h('span', {}, 'ended ', when(run.finished_at)),
 			run.started_at && run.finished_at && h('span', {}, `took ${took(run.started_at, run.finished_at)}`),
-			running && run.started_at && h('span', {}, `for ${took(run.started_at, new Date())}`),
+			running && run.started_at && h('span', {}, `for ${took(run.started_at, new Date().toISOString())}`),
 			waited && h('span', {}, `${waited} after it was due`),
 			one.frequency === 'cron' && h('span', {}, 'of ', when(run.run_at, { relative: false })),
 			run.worker_id && h('span', {}, 'on ', h('code', {}, run.worker_id))),
@@ -132,7 +132,7 @@ function attempt(one, run) {
 		run.result_payload !== null && run.result_payload !== undefined
 			&& h('details', { open: JSON.stringify(run.result_payload).length < 300 }, h('summary', {}, 'Result'), code(run.result_payload)),
 		run.omitted?.length > 0 && h('p', { class: 'hint' }, 'Its result has more than 64 kB and is not shown here.'),
-		run.artifacts?.length > 0 && h('ul', { class: 'artifacts', 'aria-label': 'Artifacts' }, run.artifacts.map((artifact) => artifactLink(one, artifact))));
+		run.artifacts?.length > 0 && h('ul', { class: 'artifacts', 'aria-label': 'Artifacts' }, run.artifacts.map((artifact) => artifactLink(one, run, artifact))));
 }
 
 const later = (a, b) => (new Date(a) > new Date(b) ? a : b);
@@ -142,8 +142,8 @@ const progress = ({ percent, message }) => h('div', { class: 'progress' },
 	h('span', {}, percent !== null && `${Math.round(percent)} % `, message));
 
 // Without tokens the browser fetches it; with them it is fetched here, because a link carries no token.
-function artifactLink(one, artifact) {
-	const href = path`jobs/${one.id}/artifacts/${artifact.name}`;
+function artifactLink(one, run, artifact) {
+	const href = path`jobs/${one.id}/artifacts/${artifact.name}?run_at=${run.run_at}&attempt=${run.attempt}`;
 	const more = `${artifact.content_type ? `${artifact.content_type}, ` : ''}${bytes(artifact.size)}`;
 	const link = h('a', { href, download: artifact.name }, artifact.name);
 	if (caller.tokens && signedIn()) {

@@ -34,7 +34,7 @@ function queueTable(rows, view) {
 			{ title: 'Queue', class: 'wide', lead: true, cell: (queue) => h('a', { href: `#/jobs?${new URLSearchParams({ queue: queue.name })}` }, queue.name) },
 			{ title: 'State', lead: true, cell: state },
 			number('Due', (queue) => queue.due),
-			{ title: 'Oldest due', class: 'number', cell: (queue) => duration(queue.oldest_due_seconds) },
+			{ title: 'Oldest due', class: 'number', cell: (queue) => (queue.oldest_due_seconds === null ? h('span', { class: 'none' }, '–') : duration(queue.oldest_due_seconds)) },
 			number('Queued', (queue) => queue.queued),
 			number('Running', (queue) => queue.running),
 			number('Later', (queue) => queue.scheduled),

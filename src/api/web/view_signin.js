@@ -1,11 +1,11 @@
 // view_signin.js: asks for a token.
-import { caller, learnCaller, signIn } from './api.js';
+import { caller, learnCaller, signedIn, signIn } from './api.js';
 import { fill, h } from './dom.js';
 import { showProblem, text, whenSent } from './forms.js';
 import { title } from './parts.js';
 
-// signInForm(root, refused, then): refused: a token was sent that is not known (any longer)
-export function signInForm(root, refused, then) {
+// signInForm(root, then)
+export function signInForm(root, then) {
 	const form = h('form', { class: 'panel form narrow', 'aria-label': 'Sign in' },
 		h('p', { class: 'broad' }, 'This server asks for a token. It is kept until this tab is closed.'),
 		text('token', 'Token', { type: 'password', autocomplete: 'off', required: true }),
@@ -21,7 +21,7 @@ export function signInForm(root, refused, then) {
 		then();
 	});
 	fill(root, title('Sign in'), form);
-	if (refused)
+	if (signedIn()) // with a token that is not known any longer
 		unknown();
 	else
 		form.elements.token.focus();
