@@ -42,7 +42,7 @@ def references(node):
             yield from references(value)
 
 
-def check_document(document):
+def check_document(document, resolver):
     wrong = []
     ids = set()
     for reference in references(document):
@@ -55,6 +55,9 @@ def check_document(document):
             jsonschema.Draft202012Validator.check_schema(schema)
         except jsonschema.SchemaError as error:
             wrong.append(f"schema {name}: {error.message}")
+        validator = jsonschema.Draft202012Validator(schema, resolver=resolver, format_checker=jsonschema.FormatChecker())
+        for example in schema.get("examples", []):
+            wrong += [f"example of {name}: {error.message}" for error in validator.iter_errors(example)]
     for method, path, operation, shared in operations(document):
         where = f"{method.upper()} {path}"
         if operation["operationId"] in ids:
@@ -97,8 +100,8 @@ def check_call(document, resolver, call):
 def main():
     with open(sys.argv[1], encoding="utf-8") as file:
         document = json.load(file)
-    wrong = check_document(document)
     resolver = jsonschema.RefResolver.from_schema(document)
+    wrong = check_document(document, resolver)
     with open(sys.argv[2], encoding="utf-8") as file:
         calls = [json.loads(line) for line in file]
     for call in calls:
