@@ -204,6 +204,18 @@ serve_file(struct exchange *x, const struct artifact *artifact)
 	free(save_as);
 }
 
+/* redirect=false: a page that calls with a token cannot follow to another server, and is told where to go.  -1: neither. */
+static int
+wants_redirect(const struct exchange *x)
+{
+	json_t *query = json_loads(x->query, 0, NULL);
+	const char *value = json_string_value(json_object_get(query, "redirect"));
+	int answer = !value || strcmp(value, "true") == 0 ? 1 : strcmp(value, "false") == 0 ? 0 : -1;
+
+	json_decref(query);
+	return answer;
+}
+
 static void
 redirect(struct exchange *x, const struct artifact *artifact)
 {
@@ -219,14 +231,25 @@ redirect(struct exchange *x, const struct artifact *artifact)
 	        .seconds = URL_SECONDS};
 	struct http_response response = {.status = 302};
 	char *url = save_as ? s3_presign(&presign) : NULL;
+	json_t *object = url ? json_pack("{s:s}", "url", url) : NULL;
+	char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
 
-	if (url) {
-		http_response_add(&response, "Location", url);
+	if (text) {
+		if (!wants_redirect(x)) {
+			response.status = 200;
+			response.content_type = "application/json";
+			response.body = text;
+			response.body_len = strlen(text);
+		} else {
+			http_response_add(&response, "Location", url);
+		}
 		http_response_add(&response, "Cache-Control", "no-store");
 		answer_response(x, &response);
 	} else {
 		answer_out_of_memory(x);
 	}
+	free(text);
+	json_decref(object);
 	free(url);
 	free(save_as);
 }
@@ -266,8 +289,15 @@ on_artifact(struct db_call *call, const struct db_answer *answer)
 void
 artifact_get(struct exchange *x)
 {
+	struct problem problem;
+
 	if (rest_query(x) < 0)
 		return;
+	if (wants_redirect(x) < 0) {
+		problem_set(&problem, 422, "invalid-field", "redirect", "redirect: allowed are true and false");
+		answer_problem(x, &problem, NULL);
+		return;
+	}
 	x->call.statement = DB_ARTIFACT;
 	x->call.args[x->call.n_args++] = x->parts[0];
 	x->call.args[x->call.n_args++] = x->parts[1];

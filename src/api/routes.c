@@ -52,7 +52,7 @@ const struct route api_routes[] = {
         CALL(GET, "/jobs/{id}/executions", VIEWER, EXECUTIONS, "its runs and their attempts", .query = "limit cursor"),
         CALL(GET, "/jobs/{id}/explain", VIEWER, EXPLAIN, "why has it not run?"),
         HANDLER(GET, "/jobs/{id}/artifacts/{name}", VIEWER, artifact_get, "the bytes of an artifact",
-                .query = "run_at attempt"),
+                .query = "run_at attempt redirect"),
         CALL(POST, "/jobs/{id}/pause", SUBMITTER, PAUSE, "hold it back"),
         CALL(POST, "/jobs/{id}/resume", SUBMITTER, RESUME, "let it go on"),
         CALL(POST, "/jobs/{id}/run", SUBMITTER, RUN, "run it once more, now"),

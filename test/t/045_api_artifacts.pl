@@ -136,6 +136,9 @@ subtest 'an S3 server' => sub {
 		my ($status, undef, $headers) = get("$url/jobs/$id/artifacts/body%20%C3%BC");
 		is($status, 302, "$version: 302");
 		unlike($headers->{location}, qr/\Q@{[$swift->secret]}\E/, 'without the secret');
+		my (undef, $instead) = get("$url/jobs/$id/artifacts/body%20%C3%BC?redirect=false");
+		like($instead, qr/^\{"url":"\Q@{[$headers->{location} =~ s{\?.*}{}rs]}\E\?/, 'or the URL as JSON');
+		is((get("$url/jobs/$id/artifacts/body%20%C3%BC?redirect=maybe"))[0], 422, 'as it is asked for');
 		is((get($headers->{location}))[0], 404, 'an object that is not there: the signature is good');
 		is((get($headers->{location} =~ s/Signature=../Signature=00/r))[0], 403, 'another signature is not');
 	}

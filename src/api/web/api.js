@@ -88,15 +88,28 @@ async function send(method, path, body, signal) {
 	throw new Problem(response.status, problem);
 }
 
+// The rest may still be lost on the way, or be a proxy's page.
+async function read(response, how) {
+	try {
+		return await response[how]();
+	} catch (error) {
+		if (error.name === 'AbortError')
+			throw error;
+		throw new Problem(0, { detail: 'the answer cannot be read' });
+	}
+}
+
 // The paths are relative, so that the pages may live below any path of a proxy.
 export async function get(path, query, signal) {
-	return (await send('GET', address(path, query), undefined, signal)).json();
+	return read(await send('GET', address(path, query), undefined, signal), 'json');
 }
 export async function call(method, path, body) {
-	return (await send(method, path, body)).json();
+	return read(await send(method, path, body), 'json');
 }
-export async function getBlob(path) {
-	return (await send('GET', path)).blob();
+// getFile(path) = {blob}, or {url} when it is on another server
+export async function getFile(path) {
+	const response = await send('GET', path);
+	return response.headers.has('Content-Disposition') ? { blob: await read(response, 'blob') } : read(response, 'json');
 }
 
 // path`jobs/${id}/pause`: what is put in is encoded

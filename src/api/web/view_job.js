@@ -1,5 +1,5 @@
 // view_job.js: one job: what it is, what became of it, and what can be done with it.
-import { call, caller, get, getBlob, may, path, signedIn } from './api.js';
+import { call, caller, get, getFile, may, path, signedIn } from './api.js';
 import { act, ask } from './actions.js';
 import { fill, h } from './dom.js';
 import { bytes, duration, when } from './format.js';
@@ -149,14 +149,15 @@ function artifactLink(one, run, artifact) {
 	if (caller.tokens && signedIn()) {
 		link.onclick = link.handlers.onclick = (event) => {
 			event.preventDefault();
-			act(href, () => getBlob(href), null, (blob) => save(blob, artifact.name));
+			act(href, () => getFile(`${href}&redirect=false`), null, (file) => save(file, artifact.name));
 		};
 	}
 	return h('li', { key: artifact.name }, link, h('span', { class: 'muted' }, ` ${more}`));
 }
 
-function save(blob, name) {
-	const url = URL.createObjectURL(blob);
-	h('a', { href: url, download: name }).click();
-	setTimeout(() => URL.revokeObjectURL(url), 60000);
+function save({ blob, url }, name) {
+	const href = blob ? URL.createObjectURL(blob) : url;
+	h('a', { href, download: name, rel: 'noreferrer' }).click();
+	if (blob)
+		setTimeout(() => URL.revokeObjectURL(href), 60000);
 }
