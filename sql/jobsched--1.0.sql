@@ -57,6 +57,7 @@ CREATE TABLE jobsched.jobs (
 	rerun_at timestamptz,
 	state_by text,
 	state_at timestamptz,
+	traceparent text,
 	PRIMARY KEY (id, slot)
 ) PARTITION BY LIST (slot);
 
@@ -255,6 +256,7 @@ COMMENT ON COLUMN jobsched.jobs.name IS 'task that workers run';
 COMMENT ON COLUMN jobsched.jobs.queue IS 'queues.id';
 COMMENT ON COLUMN jobsched.jobs.rerun_at IS 'run_at of the run that run_now or retry planned last: earlier ends do not count';
 COMMENT ON COLUMN jobsched.jobs.state_by IS 'who paused, resumed or cancelled it last';
+COMMENT ON COLUMN jobsched.jobs.traceparent IS 'W3C Trace Context of whoever submitted it, for its task';
 COMMENT ON COLUMN jobsched.jobs.owner IS 'role the submitter acted as';
 COMMENT ON TABLE jobsched.job_executions IS 'one row an ended attempt; append-only, in the same ring as jobs';
 COMMENT ON COLUMN jobsched.job_executions.final IS 'true: the run ended with this attempt; false: it is tried again';
@@ -539,7 +541,7 @@ END $$;
 
 CREATE FUNCTION jobsched._submit(name text, payload jsonb, run_at timestamptz, cron text, time_zone text, queue text, priority int,
 	max_retries int, timeout interval, unique_key text, label text, unique_mode text DEFAULT 'keep', expires_at timestamptz DEFAULT NULL,
-	retry_delay interval DEFAULT NULL, retry_delay_max interval DEFAULT NULL, backoff text DEFAULT 'exponential', OUT id uuid, OUT created boolean) LANGUAGE plpgsql AS $$
+	retry_delay interval DEFAULT NULL, retry_delay_max interval DEFAULT NULL, backoff text DEFAULT 'exponential', traceparent text DEFAULT NULL, OUT id uuid, OUT created boolean) LANGUAGE plpgsql AS $$
 #variable_conflict use_variable
 DECLARE
 	who text := jobsched.caller();
@@ -556,6 +558,9 @@ BEGIN
 	IF unique_key IS NOT NULL AND (length(unique_key) NOT BETWEEN 1 AND 255 OR unique_key ~ '[[:cntrl:]]') THEN
 		PERFORM jobsched._invalid('unique_key', label || format('unique_key: %s is not allowed', to_json(left(unique_key, 300))),
 			'1 to 255 characters, none of them a control character.');
+	END IF;
+	IF traceparent !~ '^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$' OR traceparent ~ '^00-(0{32}|.{32}-0{16})-' THEN
+		PERFORM jobsched._invalid('traceparent', label || format('traceparent: %s is none', to_json(left(traceparent, 100))), 'W3C Trace Context, version 00: 00-<32 hexadecimal digits>-<16>-<2>, in lower case.');
 	END IF;
 	IF run_at IS NOT NULL AND cron IS NOT NULL THEN
 		PERFORM jobsched._invalid('run_at', label || format('run_at: %s together with cron %L', run_at, cron),
@@ -594,6 +599,9 @@ BEGIN
 				PERFORM jobsched._conflict(format('unique_key %L belongs to job %s', unique_key, known), 'unique_mode keep answers that job, replace changes it while it has not started.');
 			END IF;
 			IF unique_mode = 'keep' OR jobsched._replace(known, name, payload, due, queue_id, priority, max_retries, timeout, expires_at, retry_delay, retry_delay_max, backoff) THEN
+				IF unique_mode = 'replace' THEN
+					UPDATE jobsched.jobs j SET traceparent = _submit.traceparent WHERE j.id = known AND j.slot IN (jobsched.slot_of(known), 16) AND j.traceparent IS DISTINCT FROM _submit.traceparent;
+				END IF;
 				id := known;
 				created := false;
 				RETURN;
@@ -604,9 +612,9 @@ BEGIN
 		END LOOP;
 	END IF;
 
-	INSERT INTO jobsched.jobs (slot, id, name, payload, frequency, queue, priority, max_retries, timeout, unique_key, owner, expires_at, retry_delay, retry_delay_max, backoff)
+	INSERT INTO jobsched.jobs (slot, id, name, payload, frequency, queue, priority, max_retries, timeout, unique_key, owner, expires_at, retry_delay, retry_delay_max, backoff, traceparent)
 	VALUES (CASE WHEN cron IS NULL THEN jobsched.slot_of(id) ELSE 16 END, id, name, payload,
-		CASE WHEN cron IS NULL THEN 'once' ELSE 'cron' END, queue_id, priority, max_retries, timeout, unique_key, who, expires_at, retry_delay, retry_delay_max, backoff);
+		CASE WHEN cron IS NULL THEN 'once' ELSE 'cron' END, queue_id, priority, max_retries, timeout, unique_key, who, expires_at, retry_delay, retry_delay_max, backoff, traceparent);
 	IF expires_at IS NOT NULL THEN
 		PERFORM jobsched._set_expiry(id, expires_at);
 	END IF;
@@ -623,8 +631,8 @@ END $$;
 CREATE FUNCTION jobsched.submit(name text, payload jsonb DEFAULT '{}', run_at timestamptz DEFAULT NULL, cron text DEFAULT NULL,
 	time_zone text DEFAULT NULL, queue text DEFAULT NULL, priority int DEFAULT 0, max_retries int DEFAULT 3, timeout interval DEFAULT NULL,
 	unique_key text DEFAULT NULL, unique_mode text DEFAULT 'keep', expires_at timestamptz DEFAULT NULL, retry_delay interval DEFAULT NULL,
-	retry_delay_max interval DEFAULT NULL, backoff text DEFAULT 'exponential') RETURNS uuid LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER AS 'MODULE_PATHNAME', 'js_submit';
-COMMENT ON FUNCTION jobsched.submit(text, jsonb, timestamptz, text, text, text, int, int, interval, text, text, timestamptz, interval, interval, text) IS
+	retry_delay_max interval DEFAULT NULL, backoff text DEFAULT 'exponential', traceparent text DEFAULT NULL) RETURNS uuid LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER AS 'MODULE_PATHNAME', 'js_submit';
+COMMENT ON FUNCTION jobsched.submit(text, jsonb, timestamptz, text, text, text, int, int, interval, text, text, timestamptz, interval, interval, text, text) IS
 'Accepts a job, in the caller''s transaction; returns its id.
 name: the task, 1..255 characters. payload: JSON object, array or string, at most jobsched.max_payload_bytes.
 run_at: when to run it once (NULL: now); or cron: a cron expression, evaluated in time_zone (NULL: jobsched.time_zone).
@@ -632,6 +640,7 @@ queue: NULL is jobsched.queue. priority 0..9, 9 first. max_retries 0..1000. time
 unique_key: with unique_mode keep, the same key of the same owner gives the job that has it and changes nothing; replace: gives it a new payload, time and
 settings while it has not started, else makes a new job that takes the key (so debouncing is one call); error: JS003.
 expires_at: a run that has not started by then ends expired. retry_delay, retry_delay_max (NULL: the settings), backoff (exponential, linear, constant): time between attempts.
+traceparent: W3C Trace Context of the caller, which the task is told.
 Errors: JS001 names the argument.';
 
 /* Types of the fields of a job in JSON; null counts as absent. */
@@ -705,13 +714,13 @@ BEGIN
 	PERFORM jobsched._check_fields(job, '{"name": "string", "payload": "object|array|string", "run_at": "string|number", "cron": "string",
 		"time_zone": "string", "queue": "string", "priority": "number", "max_retries": "number", "timeout": "number|string",
 		"unique_key": "string", "unique_mode": "string", "expires_at": "string|number", "retry_delay": "number|string", "retry_delay_max": "number|string",
-		"backoff": "string"}', label);
+		"backoff": "string", "traceparent": "string"}', label);
 	SELECT s.id, s.created INTO id, created FROM jobsched._submit(job ->> 'name', coalesce(job -> 'payload', '{}'),
 		jobsched._time_field(job, 'run_at', label), job ->> 'cron', job ->> 'time_zone', job ->> 'queue',
 		jobsched._int_field(job, 'priority', label, 0), jobsched._int_field(job, 'max_retries', label, 3),
 		jobsched._duration_field(job, 'timeout', label), job ->> 'unique_key', label, coalesce(job ->> 'unique_mode', 'keep'),
 		jobsched._time_field(job, 'expires_at', label), jobsched._duration_field(job, 'retry_delay', label), jobsched._duration_field(job, 'retry_delay_max', label),
-		coalesce(job ->> 'backoff', 'exponential')) s;
+		coalesce(job ->> 'backoff', 'exponential'), job ->> 'traceparent') s;
 END $$;
 
 CREATE FUNCTION jobsched.submit_many(jobs jsonb) RETURNS SETOF uuid LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER ROWS 1000 AS 'MODULE_PATHNAME', 'js_submit_many';
@@ -841,7 +850,7 @@ END $$;
 /* The runs of what was claimed, and the end of those that are over before they begin. */
 CREATE FUNCTION jobsched._claim_rows(worker uuid, token uuid, dispatches uuid[], mine uuid[], at timestamptz)
 	RETURNS TABLE (dispatch uuid, run smallint, job_id uuid, run_at timestamptz, attempt smallint, name text, payload jsonb,
-		timeout_seconds float8, max_retries int, failures smallint)
+		timeout_seconds float8, max_retries int, failures smallint, traceparent text)
 	LANGUAGE plpgsql ROWS 64 AS $$
 #variable_conflict use_column
 DECLARE
@@ -853,7 +862,7 @@ BEGIN
 	 */
 	FOR r IN
 		SELECT d.id AS dispatch, (u.n - 1)::smallint AS run, u.job_id, u.run_at, u.attempt, u.failures, d.queued_at, d.tasks[u.n] AS task, j.name, j.payload,
-			extract(epoch FROM j.timeout)::float8 AS timeout, j.max_retries,
+			extract(epoch FROM j.timeout)::float8 AS timeout, j.max_retries, j.traceparent,
 			CASE WHEN d.id = ANY (_claim_rows.mine) THEN
 				CASE WHEN j.id IS NULL THEN 'job_missing'
 					WHEN j.state = 'cancelled' THEN 'cancelled'
@@ -873,7 +882,7 @@ BEGIN
 				CASE r.over WHEN 'job_missing' THEN 'job_missing' END, r.queued_at, _claim_rows.at, _claim_rows.worker);
 		ELSIF r.name IS NOT NULL THEN
 			dispatch := r.dispatch; run := r.run; job_id := r.job_id; run_at := r.run_at; attempt := r.attempt; name := r.name;
-			payload := r.payload; timeout_seconds := r.timeout; max_retries := r.max_retries; failures := r.failures;
+			payload := r.payload; timeout_seconds := r.timeout; max_retries := r.max_retries; failures := r.failures; traceparent := r.traceparent;
 			RETURN NEXT;
 		END IF;
 	END LOOP;
@@ -885,7 +894,7 @@ END $$;
 /* In C (claim.c). */
 CREATE FUNCTION jobsched.claim(worker uuid, token uuid, dispatches uuid[])
 	RETURNS TABLE (dispatch uuid, run smallint, job_id uuid, run_at timestamptz, attempt smallint, name text, payload jsonb,
-		timeout_seconds float8, max_retries int, failures smallint)
+		timeout_seconds float8, max_retries int, failures smallint, traceparent text)
 	LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 64 SECURITY DEFINER AS 'MODULE_PATHNAME', 'js_claim';
 
 /*
@@ -1398,7 +1407,7 @@ SELECT j.id, j.name,
 	CASE WHEN t.due_at < 'infinity' THEN t.due_at END AS next_run_at,
 	e.attempt AS last_attempt, e.status AS last_status, e.reason AS last_reason, e.error AS last_error, e.result_payload, e.artifacts,
 	e.run_at AS last_run_at, e.queued_at AS last_queued_at, e.started_at AS last_started_at, e.finished_at AS last_finished_at,
-	e.worker_id AS last_worker, w.worker_id AS last_worker_id
+	e.worker_id AS last_worker, w.worker_id AS last_worker_id, j.traceparent
 FROM jobsched.jobs j
 JOIN jobsched.queues q ON q.id = j.queue
 LEFT JOIN jobsched.schedules s ON s.job_id = j.id
@@ -2292,7 +2301,7 @@ DECLARE
 BEGIN
 	PERFORM jobsched._check_fields(body, '{"name": "string", "payload": "object|array|string", "frequency": "string", "next_run_time": "number|string",
 		"cron": "string", "time_zone": "string", "queue": "string", "priority": "number", "max_retries": "number", "timeout": "number",
-		"unique_key": "string"}', '');
+		"unique_key": "string", "traceparent": "string"}', '');
 	missing := CASE WHEN body ->> 'name' IS NULL THEN 'name'
 		WHEN body ->> 'frequency' IS NULL THEN 'frequency'
 		WHEN body ->> 'frequency' = 'once' AND body ->> 'next_run_time' IS NULL THEN 'next_run_time'
@@ -2317,7 +2326,7 @@ BEGIN
 	SELECT s.id, s.created INTO job FROM jobsched._submit(body ->> 'name', coalesce(body -> 'payload', '{}'),
 		jobsched._time_field(body, 'next_run_time', ''), body ->> 'cron', body ->> 'time_zone', body ->> 'queue',
 		jobsched._int_field(body, 'priority', '', 0), jobsched._int_field(body, 'max_retries', '', 3),
-		jobsched._duration_field(body, 'timeout', ''), body ->> 'unique_key', '') s;
+		jobsched._duration_field(body, 'timeout', ''), body ->> 'unique_key', '', traceparent => body ->> 'traceparent') s;
 	RETURN jsonb_build_object('created', job.created, 'job', jobsched.rest_get(job.id));
 END $$;
 
@@ -3334,9 +3343,9 @@ BEGIN
 		gone := ARRAY(SELECT j.id FROM jobsched.jobs j WHERE j.slot = leaf AND j.id = ANY (living) ORDER BY j.id FOR UPDATE SKIP LOCKED);
 		WITH gone AS (DELETE FROM jobsched.jobs j WHERE j.slot = leaf AND j.id = ANY (gone) RETURNING j.*)
 		INSERT INTO jobsched.jobs (slot, id, priority, max_retries, queue, created_at, name, frequency, state, owner, payload, timeout, retry_delay, retry_delay_max,
-			backoff, expires_at, unique_key, rerun_at, state_by, state_at)
+			backoff, expires_at, unique_key, rerun_at, state_by, state_at, traceparent)
 		SELECT 16, g.id, g.priority, g.max_retries, g.queue, g.created_at, g.name, g.frequency, g.state, g.owner, g.payload, g.timeout, g.retry_delay, g.retry_delay_max,
-			g.backoff, g.expires_at, g.unique_key, g.rerun_at, g.state_by, g.state_at
+			g.backoff, g.expires_at, g.unique_key, g.rerun_at, g.state_by, g.state_at, g.traceparent
 		FROM gone g;
 		GET DIAGNOSTICS moved = ROW_COUNT;
 		waits := EXISTS (SELECT FROM jobsched.jobs j WHERE j.slot = leaf AND j.id = ANY (living));
@@ -3596,7 +3605,7 @@ REVOKE ALL ON ALL TABLES IN SCHEMA jobsched FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA jobsched TO jobsched_submitter, jobsched_worker, jobsched_viewer, jobsched_admin, jobsched_scheduler;
 
-GRANT EXECUTE ON FUNCTION jobsched.submit(text, jsonb, timestamptz, text, text, text, int, int, interval, text, text, timestamptz, interval, interval, text), jobsched.submit_many(jsonb), jobsched.rest_submit_many(text[]),
+GRANT EXECUTE ON FUNCTION jobsched.submit(text, jsonb, timestamptz, text, text, text, int, int, interval, text, text, timestamptz, interval, interval, text, text), jobsched.submit_many(jsonb), jobsched.rest_submit_many(text[]),
 	jobsched.cancel_jobs(text, text, text, timestamptz, timestamptz, boolean, int), jobsched.retry_jobs(text, text, text, timestamptz, timestamptz, boolean, int),
 	jobsched.cancel(uuid), jobsched.rest_submit(jsonb), jobsched.rest_cancel(uuid), jobsched.run_now(uuid), jobsched.retry(uuid),
 	jobsched.pause(uuid), jobsched.resume(uuid), jobsched.unschedule(uuid), jobsched.unschedule(text), jobsched.backfill(uuid, timestamptz, timestamptz),

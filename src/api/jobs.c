@@ -105,6 +105,41 @@ take_key(struct exchange *x, const char **body, size_t *len, struct problem *pro
 	return 0;
 }
 
+/* 00-TRACE-PARENT-FLAGS (W3C Trace Context), in lower case; what is not is to be ignored, says that. */
+static bool
+is_traceparent(const char *text)
+{
+	static const char shape[] = "00-hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh-hhhhhhhhhhhhhhhh-hh",
+	                  digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < sizeof(shape) - 1; i++) {
+		if (shape[i] == 'h' ? !text[i] || !strchr(digits, text[i]) : text[i] != shape[i])
+			return false;
+	}
+	return !text[sizeof(shape) - 1] && strspn(text + 3, "0") < 32 && strspn(text + 36, "0") < 16;
+}
+
+/* The header goes in front of the body's fields: one of that name there counts more. */
+static int
+take_trace(struct exchange *x, const char **body, size_t *len, struct problem *problem)
+{
+	const char *trace = http_request_header(x->request, "traceparent"), *fields = strchr(*body, '{');
+	char *text;
+	int n;
+
+	if (!trace || !fields || !is_traceparent(trace))
+		return 0;
+	fields++;
+	n = asprintf(&text, "{\"traceparent\":\"%s\",%.*s", trace, (int) (*len - (size_t) (fields - *body)), fields);
+	if (n < 0)
+		return problem_set(problem, 503, "unavailable", NULL, "out of memory");
+	free(x->body);
+	x->body = text;
+	*body = text;
+	*len = (size_t) n;
+	return 0;
+}
+
 void
 jobs_post(struct exchange *x)
 {
@@ -114,7 +149,8 @@ jobs_post(struct exchange *x)
 
 	if ((*http_request_query(x->request) && rest_query(x) < 0) || request_json(x, &body, &len) < 0)
 		return;
-	if (jobspec_check(body, len, &x->key, &problem) < 0 || take_key(x, &body, &len, &problem) < 0) {
+	if (jobspec_check(body, len, &x->key, &problem) < 0 || take_key(x, &body, &len, &problem) < 0 ||
+	        take_trace(x, &body, &len, &problem) < 0) {
 		answer_problem(x, &problem, NULL);
 		return;
 	}

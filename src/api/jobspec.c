@@ -75,12 +75,14 @@ static const struct field {
         {"priority", KIND_INTEGER, 0, "an integer", NULL},
         {"timeout", KIND_NUMBER, 0, "a number of seconds", NULL},
         {"unique_key", KIND_STRING, 0, "a string", NULL},
+        {"traceparent", KIND_STRING, 0, "a string", NULL},
 };
 
 #define N_FIELDS (sizeof(fields) / sizeof(fields[0]))
 
 static const char all_fields[] =
-        "name, payload, frequency, next_run_time, cron, time_zone, max_retries, queue, priority, timeout, unique_key";
+        "name, payload, frequency, next_run_time, cron, time_zone, max_retries, queue, priority, timeout, unique_key, "
+        "traceparent";
 
 static bool
 is_integer32(const struct json_document *doc, const json_t *value)

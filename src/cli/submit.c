@@ -20,6 +20,7 @@ enum {
 	SUBMIT_RETRY_DELAY,
 	SUBMIT_RETRY_DELAY_MAX,
 	SUBMIT_BACKOFF,
+	SUBMIT_TRACEPARENT,
 	SUBMIT_PARAMS, /* up to here they are parameters of the statement, behind task and payload */
 	SUBMIT_WAIT = SUBMIT_PARAMS,
 	SUBMIT_WAIT_AT_MOST,
@@ -36,7 +37,8 @@ static const char submit[] =
         "SELECT jobsched.submit($1, coalesce($2, '{}')::jsonb, run_at => " AT ", cron => $4, time_zone => $5, "
         "queue => $6, priority => coalesce($7::int, 0), max_retries => coalesce($8::int, 3), timeout => " TIMEOUT ", "
         "unique_key => $10, unique_mode => coalesce($11, 'keep'), expires_at => " EXPIRES_AT ", "
-        "retry_delay => " DELAY ", retry_delay_max => " DELAY_MAX ", backoff => coalesce($15, 'exponential'))";
+        "retry_delay => " DELAY ", retry_delay_max => " DELAY_MAX ", backoff => coalesce($15, 'exponential'), "
+        "traceparent => $16)";
 
 const struct option_spec job_submit_options[] = {
         [SUBMIT_AT] = {"at", 'a', OPTION_TIME, "TIME", "when to run it (now)", NULL},
@@ -58,6 +60,7 @@ const struct option_spec job_submit_options[] = {
         [SUBMIT_RETRY_DELAY_MAX] = {"retry-delay-max", 0, OPTION_DURATION, "DURATION",
                 "longest delay (the server's setting)", NULL},
         [SUBMIT_BACKOFF] = {"backoff", 0, OPTION_CHOICE, "SHAPE", "how the delay grows", "exponential|linear|constant"},
+        [SUBMIT_TRACEPARENT] = {"traceparent", 0, OPTION_TEXT, "TRACE", "W3C Trace Context, for the task", NULL},
         [SUBMIT_WAIT] = {"wait", 'w', OPTION_FLAG, NULL,
                 "wait until it has ended, and show it; exit code 1 unless it succeeded", NULL},
         [SUBMIT_WAIT_AT_MOST] = {"wait-at-most", 0, OPTION_DURATION, "DURATION", "the same, but not for longer", NULL},

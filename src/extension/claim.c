@@ -74,7 +74,7 @@ static CallPlan plan_rows = {
 
 enum
 {
-	OUT_DISPATCH, OUT_RUN, OUT_JOB_ID, OUT_RUN_AT, OUT_ATTEMPT, OUT_NAME, OUT_PAYLOAD, OUT_TIMEOUT, OUT_MAX_RETRIES, OUT_FAILURES, OUT_COLUMNS
+	OUT_DISPATCH, OUT_RUN, OUT_JOB_ID, OUT_RUN_AT, OUT_ATTEMPT, OUT_NAME, OUT_PAYLOAD, OUT_TIMEOUT, OUT_MAX_RETRIES, OUT_FAILURES, OUT_TRACEPARENT, OUT_COLUMNS
 };
 
 /* A leaf of jobs that is open for reading. */
@@ -192,6 +192,7 @@ add_run(Tuplestorestate *store, TupleDesc desc, Datum *values, TupleTableSlot *j
 	learn_name(DatumGetTextPP(values[OUT_NAME]));
 	values[OUT_PAYLOAD] = attribute(job, JOBS_PAYLOAD, &isnull);
 	values[OUT_MAX_RETRIES] = Int32GetDatum(DatumGetInt16(attribute(job, JOBS_MAX_RETRIES, &isnull)));
+	values[OUT_TRACEPARENT] = attribute(job, JOBS_TRACEPARENT, &nulls[OUT_TRACEPARENT]);
 	tuplestore_putvalues(store, desc, values, nulls);
 }
 

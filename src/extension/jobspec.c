@@ -162,6 +162,25 @@ jobspec_backoff(JobSpec *spec, const char *word, int len)
 	return false;
 }
 
+/* 00-TRACE-PARENT-FLAGS in lower-case hexadecimal digits, neither of the ids all zeros. */
+bool
+jobspec_traceparent(JobSpec *spec, const char *text, int len)
+{
+	static const char shape[] = "00-hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh-hhhhhhhhhhhhhhhh-hh";
+
+	if (len != JOBSPEC_TRACEPARENT)
+		return false;
+	for (int i = 0; i < len; i++)
+	{
+		bool		digit = (text[i] >= '0' && text[i] <= '9') || (text[i] >= 'a' && text[i] <= 'f');
+
+		if (shape[i] == 'h' ? !digit : text[i] != shape[i])
+			return false;
+	}
+	spec->traceparent = text;
+	return strspn(text + 3, "0") < 32 && strspn(text + 36, "0") < 16;
+}
+
 /* More than nothing (or, with `zero`, nothing) and at most 30 days, with no months in it. */
 bool
 jobspec_is_duration(const Interval *interval, bool zero)
@@ -320,7 +339,7 @@ read_time(const JsonbValue *v, TimestampTz *at)
 typedef enum Field
 {
 	F_NAME, F_PAYLOAD, F_RUN_AT, F_QUEUE, F_PRIORITY, F_MAX_RETRIES, F_TIMEOUT, F_EXPIRES_AT, F_RETRY_DELAY, F_RETRY_DELAY_MAX,
-	F_BACKOFF, F_FREQUENCY
+	F_BACKOFF, F_FREQUENCY, F_TRACEPARENT
 } Field;
 
 static const struct
@@ -342,6 +361,7 @@ static const struct
 	{"retry_delay", F_RETRY_DELAY, 1 << JOBSPEC_SQL},
 	{"retry_delay_max", F_RETRY_DELAY_MAX, 1 << JOBSPEC_SQL},
 	{"backoff", F_BACKOFF, 1 << JOBSPEC_SQL},
+	{"traceparent", F_TRACEPARENT, 1 << JOBSPEC_SQL | 1 << JOBSPEC_REST},
 };
 
 static bool
@@ -378,6 +398,8 @@ set_field(JobSpec *spec, Field field, const JsonbValue *v)
 			return read_duration(v, true, &spec->retry_delay_max);
 		case F_BACKOFF:
 			return v->type == jbvString && jobspec_backoff(spec, v->val.string.val, v->val.string.len);
+		case F_TRACEPARENT:
+			return v->type == jbvString && jobspec_traceparent(spec, v->val.string.val, v->val.string.len);
 		case F_FREQUENCY:
 			return v->type == jbvString && v->val.string.len == 4 && memcmp(v->val.string.val, "once", 4) == 0;
 	}

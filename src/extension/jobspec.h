@@ -31,7 +31,11 @@ typedef struct JobSpec
 				retry_delay_max;
 	TimestampTz expires_at;
 	const char *backoff;		/* one of the three words, NUL-terminated */
+	const char *traceparent;	/* JOBSPEC_TRACEPARENT bytes, or NULL */
 } JobSpec;
+
+/* Length of a traceparent of version 00 (W3C Trace Context). */
+#define JOBSPEC_TRACEPARENT 55
 
 /* The names that JSON fields have. */
 typedef enum JobSpecForm
@@ -50,6 +54,7 @@ extern bool jobspec_run_at(JobSpec *spec, TimestampTz run_at);
 extern bool jobspec_priority(JobSpec *spec, int32 priority);
 extern bool jobspec_max_retries(JobSpec *spec, int32 max_retries);
 extern bool jobspec_backoff(JobSpec *spec, const char *word, int len);
+extern bool jobspec_traceparent(JobSpec *spec, const char *text, int len);
 extern bool jobspec_is_duration(const Interval *interval, bool zero);
 
 /* A job in JSON, which the spec points into. */

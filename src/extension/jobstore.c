@@ -195,6 +195,8 @@ add_job(Writer *writer, const NewJob *job, const Common *common)
 	values[JOBS_BACKOFF] = CStringGetTextDatum(spec->backoff);
 	set(values, nulls, JOBS_EXPIRES_AT, spec->has_expires_at, TimestampTzGetDatum(spec->expires_at));
 	nulls[JOBS_UNIQUE_KEY] = nulls[JOBS_RERUN_AT] = nulls[JOBS_STATE_BY] = nulls[JOBS_STATE_AT] = true;
+	set(values, nulls, JOBS_TRACEPARENT, spec->traceparent != NULL,
+		spec->traceparent != NULL ? PointerGetDatum(cstring_to_text_with_len(spec->traceparent, JOBSPEC_TRACEPARENT)) : (Datum) 0);
 	writer_add(writer, values, nulls);
 }
 

@@ -27,14 +27,14 @@ JS_FUNCTION(js_rest_submit_many);
 enum
 {
 	ARG_NAME, ARG_PAYLOAD, ARG_RUN_AT, ARG_CRON, ARG_TIME_ZONE, ARG_QUEUE, ARG_PRIORITY, ARG_MAX_RETRIES, ARG_TIMEOUT, ARG_UNIQUE_KEY,
-	ARG_UNIQUE_MODE, ARG_EXPIRES_AT, ARG_RETRY_DELAY, ARG_RETRY_DELAY_MAX, ARG_BACKOFF, ARGS
+	ARG_UNIQUE_MODE, ARG_EXPIRES_AT, ARG_RETRY_DELAY, ARG_RETRY_DELAY_MAX, ARG_BACKOFF, ARG_TRACEPARENT, ARGS
 };
 
 static CallPlan plan_submit = {
-	.sql = "SELECT id FROM jobsched._submit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, '', $11, $12, $13, $14, $15)",
+	.sql = "SELECT id FROM jobsched._submit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, '', $11, $12, $13, $14, $15, $16)",
 	.nargs = ARGS,
 	.types = {TEXTOID, JSONBOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID, INTERVALOID, TEXTOID, TEXTOID, TIMESTAMPTZOID,
-	INTERVALOID, INTERVALOID, TEXTOID}
+	INTERVALOID, INTERVALOID, TEXTOID, TEXTOID}
 };
 
 static CallPlan plan_submit_item = {
@@ -115,6 +115,8 @@ spec_from_args(FunctionCallInfo fcinfo, JobSpec *spec)
 	if (!PG_ARGISNULL(ARG_RUN_AT) && !jobspec_run_at(spec, PG_GETARG_TIMESTAMPTZ(ARG_RUN_AT)))
 		return false;
 	if (!PG_ARGISNULL(ARG_QUEUE) && !read_text_arg(fcinfo, ARG_QUEUE, spec, jobspec_queue))
+		return false;
+	if (!PG_ARGISNULL(ARG_TRACEPARENT) && !read_text_arg(fcinfo, ARG_TRACEPARENT, spec, jobspec_traceparent))
 		return false;
 	if (!PG_ARGISNULL(ARG_EXPIRES_AT))
 	{

@@ -71,6 +71,8 @@ add_run(struct list *list, const struct exec_command *command, struct task_conte
 	add(list, "JOBSCHED_ATTEMPT=%d", task_attempt(task));
 	add(list, "JOBSCHED_FAILURES=%d", task_failures(task));
 	add(list, "JOBSCHED_MAX_RETRIES=%d", task_max_retries(task));
+	if (task_traceparent(task))
+		add(list, "TRACEPARENT=%s", task_traceparent(task));
 	if (exec_deadline(command, task, &left, deadline)) {
 		add(list, "JOBSCHED_DEADLINE=%s", deadline);
 		add(list, "JOBSCHED_TIME_LEFT=%.3f", left);

@@ -255,6 +255,8 @@ make_request(const struct exec_command *command, struct task_context *task, cons
 	        "job_id", task_job_id(task), "run_at", task_run_at(task), "idempotency_key", task_idempotency_key(task),
 	        "attempt", task_attempt(task), "failures", task_failures(task), "max_retries", task_max_retries(task));
 
+	if (head && task_traceparent(task))
+		json_object_set_new(head, "traceparent", json_string(task_traceparent(task)));
 	if (head && exec_deadline(command, task, &left, deadline)) {
 		json_object_set_new(head, "deadline", json_string(deadline));
 		json_object_set_new(head, "time_left", json_real(left));

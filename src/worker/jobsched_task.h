@@ -109,6 +109,7 @@ const char *task_job_id(const struct task_context *task);		/* a UUID, lower case
 const char *task_run_at(const struct task_context *task);		/* nominal time, RFC 3339 in UTC; kept by retries */
 const char *task_idempotency_key(const struct task_context *task);	/* "job_id/run_at" */
 const char *task_payload_text(const struct task_context *task);	/* the payload as JSON text */
+const char *task_traceparent(const struct task_context *task);	/* W3C Trace Context of whoever submitted the job; NULL: none */
 int task_attempt(const struct task_context *task);			/* 1 for the first start of this run */
 int task_failures(const struct task_context *task);			/* attempts that failed so far; lost workers do not count */
 int task_max_retries(const struct task_context *task);		/* failures allowed before the last one */

@@ -50,6 +50,7 @@ struct run {
 	const char *run_at;			/* as PostgreSQL prints it in UTC */
 	const char *name;
 	const char *payload;		/* JSON */
+	const char *traceparent;	/* or NULL */
 	double timeout;				/* seconds; 0: no limit */
 	int index;					/* position in the dispatch, 0..63 */
 	int attempt;

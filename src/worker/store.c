@@ -17,7 +17,7 @@ static const struct pg_statement statements[] = {
 		"SELECT jobsched.register_worker($1::text, $2::text[], $3::int, $4::jsonb),"
 		" (extract(epoch FROM jobsched.worker_lease()) * 1000000)::bigint" },
 	[CLAIM] = { .name = "claim", .nparams = 3, .sql =
-		"SELECT dispatch, run, job_id, run_at, attempt, name, payload, timeout_seconds, max_retries, failures"
+		"SELECT dispatch, run, job_id, run_at, attempt, name, payload, timeout_seconds, max_retries, failures, traceparent"
 		" FROM jobsched.claim($1::uuid, $2::uuid, $3::uuid[])" },
 	[RELEASE] = { .name = "release", .nparams = 4, .sql =
 		"SELECT answer FROM jobsched.release($1::uuid, $2::uuid[], $3::uuid[], $4::smallint[])" },
@@ -155,6 +155,7 @@ read_claim(PGresult *result, const char *token)
 		run->timeout = strtod(PQgetvalue(result, i, 7), NULL);	/* null reads as "": no limit */
 		run->max_retries = atoi(PQgetvalue(result, i, 8));
 		run->failures = atoi(PQgetvalue(result, i, 9));
+		run->traceparent = PQgetisnull(result, i, 10) ? NULL : PQgetvalue(result, i, 10);
 		run->task = registry_find(run->name);
 	}
 	return b;

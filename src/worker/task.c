@@ -48,6 +48,12 @@ task_payload_text(const struct task_context *task)
 	return task->payload;
 }
 
+const char *
+task_traceparent(const struct task_context *task)
+{
+	return task->traceparent;
+}
+
 int
 task_attempt(const struct task_context *task)
 {
@@ -142,7 +148,8 @@ task_log(struct task_context *task, enum task_log_level level, const char *fmt, 
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	log_event((enum log_level) level, "task", "name", task->name, "job", task->job_id, "attempt",
-	        LOG_NUM(task->attempt), "message", text, NULL);
+	        LOG_NUM(task->attempt), "message", text, task->traceparent ? "traceparent" : NULL, task->traceparent,
+	        NULL);
 }
 
 _Static_assert((int) TASK_LOG_DEBUG == (int) LOG_LEVEL_DEBUG && (int) TASK_LOG_ERROR == (int) LOG_LEVEL_ERROR,

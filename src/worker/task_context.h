@@ -50,6 +50,8 @@ struct task_host {
 	void (*close)(struct task_context *task, void *handle);
 };
 
+#define TASK_TRACEPARENT_SIZE 56 /* of W3C Trace Context, version 00, and its NUL */
+
 struct task_context {
 	const struct task_host *host;
 
@@ -57,6 +59,7 @@ struct task_context {
 	const char *name;
 	const char *job_id;
 	const char *payload; /* JSON */
+	const char *traceparent; /* or NULL */
 	char run_at[TASK_RUN_AT_SIZE]; /* RFC 3339 */
 	char key[UUID_TEXT_SIZE + TASK_RUN_AT_SIZE];
 	int attempt;

@@ -192,6 +192,7 @@ task_execute(struct run *run, struct pool_slot *slot)
 	                .name = run->name,
 	                .job_id = run->job_id,
 	                .payload = run->payload,
+	                .traceparent = run->traceparent,
 	                .attempt = run->attempt,
 	                .failures = run->failures,
 	                .max_retries = run->max_retries,
@@ -230,5 +231,6 @@ task_execute(struct run *run, struct pool_slot *slot)
 	if (log_enabled(LOG_LEVEL_DEBUG))
 		log_event(LOG_LEVEL_DEBUG, "run ended", "job", run->job_id, "attempt", LOG_NUM(run->attempt), "task",
 		        run->name, "microseconds", LOG_NUM(run->started_us ? run->ended_us - run->started_us : 0),
-		        "reason", run->out.reason, "error", run->out.error, NULL);
+		        "reason", run->out.reason, "error", run->out.error, run->traceparent ? "traceparent" : NULL,
+		        run->traceparent, NULL);
 }

@@ -180,3 +180,20 @@ SELECT count(*) FROM jobsched.jobs j JOIN jobsched.timers t ON t.job_id = j.id W
 BEGIN READ ONLY;
 SELECT jobsched.submit('echo');
 ROLLBACK;
+
+-- traceparent is kept with the job, whichever way it comes; the last one in mode replace
+SELECT jobsched.submit('plain', traceparent => '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', run_at => '2099-01-01') AS a,
+	jobsched.submit('keyed', traceparent => '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00', run_at => '2099-01-01', unique_key => 'traced') AS b,
+	jobsched.submit('many', run_at => '2099-01-01') AS c \gset
+SELECT ARRAY(SELECT jobsched.submit_many('[{"name": "item", "run_at": "2099-01-01T00:00:00Z", "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-02"},
+	{"name": "keyed item", "unique_key": "traced too", "run_at": "2099-01-01T00:00:00Z", "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-03"}]')) AS ids \gset
+SELECT (jobsched.rest_submit('{"name": "rest", "frequency": "once", "next_run_time": 4102444800, "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-04"}') #>> '{job,id}')::uuid AS d \gset
+SELECT name, traceparent FROM jobsched.job_status WHERE id IN (:'a', :'b', :'c', :'d') OR id = ANY (:'ids') ORDER BY traceparent;
+SELECT jobsched.submit('keyed', traceparent => '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-05', run_at => '2099-01-01', unique_key => 'traced', unique_mode => 'replace') = :'b' AS same;
+SELECT traceparent FROM jobsched.job_status WHERE id = :'b';
+SELECT s.state, s.field, s.message FROM unnest('{"",00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01,01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01,00-00000000000000000000000000000000-b7ad6b7169203331-01,00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01,00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-x}'::text[]) t,
+	public.said(format('SELECT jobsched.submit(''x'', traceparent => %L)', t)) s;
+SELECT (public.said($$SELECT jobsched.submit_many('[{"name": "x", "traceparent": "no"}]')$$)).message;
+DELETE FROM jobsched.timers t USING jobsched.jobs j WHERE j.id = t.job_id AND j.traceparent IS NOT NULL OR t.job_id = :'c';
+DELETE FROM jobsched.unique_keys WHERE key LIKE 'traced%';
+DELETE FROM jobsched.jobs WHERE traceparent IS NOT NULL OR id = :'c';

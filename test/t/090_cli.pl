@@ -86,9 +86,9 @@ subtest 'submit' => sub {
 	like($id, qr/^$uuid$/, 'prints the id');
 	is(good('wait', $id), "$id  succeeded\n", 'it runs');
 	my $job = data('submit', 'echo', '[1, "ü"]', '--at', '+1h', '--queue', 'other', '--priority', 9, '--max-retries', 0, '--timeout', '1m30s', '--unique-key', 'k1', '--expires-at', '+2h',
-		'--retry-delay', '500ms', '--retry-delay-max', '1d', '--backoff', 'linear');
+		'--retry-delay', '500ms', '--retry-delay-max', '1d', '--backoff', 'linear', '--traceparent', '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01');
 	is_deeply([ @$job{qw(name status queue priority max_retries timeout unique_key payload)} ], [ 'echo', 'scheduled', 'other', 9, 0, 90, 'k1', [ 1, "\x{fc}" ] ], 'takes all options');
-	is($stack->sql("SELECT retry_delay, retry_delay_max, backoff, expires_at - created_at BETWEEN '2 h' AND '2 h 5 s' FROM jobsched.jobs WHERE id = '$job->{id}'"), '00:00:00.5|24:00:00|linear|t', 'really');
+	is($stack->sql("SELECT retry_delay, retry_delay_max, backoff, expires_at - created_at BETWEEN '2 h' AND '2 h 5 s', right(traceparent, 5) FROM jobsched.jobs WHERE id = '$job->{id}'"), '00:00:00.5|24:00:00|linear|t|31-01', 'really');
 	is($stack->sql("SELECT due_at - now() BETWEEN '59 min' AND '1 h 1 s' FROM jobsched.timers WHERE job_id = '$job->{id}'"), 't', 'at the time');
 	is(submit('echo', '--unique-key', 'k1'), $job->{id}, 'the key has its job');
 	refused(1, qr/^jobsched: unique_key 'k1' belongs to job $job->{id}\nHINT: /, 'submit', 'echo', '--unique-key', 'k1', '--unique-mode', 'error');

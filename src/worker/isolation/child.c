@@ -358,6 +358,7 @@ run(struct child_task *c, const struct frame_run *run, const char *name, const c
 	        .name = name,
 	        .job_id = run->job_id,
 	        .payload = payload,
+	        .traceparent = run->traceparent[0] ? run->traceparent : NULL,
 	        .attempt = run->attempt,
 	        .failures = run->failures,
 	        .max_retries = run->max_retries,

@@ -158,6 +158,7 @@ send_run(struct process *p)
 
 	snprintf(run.job_id, sizeof(run.job_id), "%s", task->job_id);
 	memcpy(run.run_at, task->run_at, sizeof(run.run_at));
+	snprintf(run.traceparent, sizeof(run.traceparent), "%s", task->traceparent ? task->traceparent : "");
 	send_frame(p, FRAME_RUN, parts, 3);
 }
 

@@ -90,6 +90,7 @@ enum frame_type {
 struct frame_run {
 	char job_id[UUID_TEXT_SIZE];
 	char run_at[TASK_RUN_AT_SIZE];
+	char traceparent[TASK_TRACEPARENT_SIZE]; /* "": none */
 	int attempt;
 	int failures;
 	int max_retries;
