@@ -32,7 +32,7 @@
  *    A process is killed TASK_GRACE seconds later.
  *  - Several threads run tasks at the same time, also of the same name: shared state needs a lock.  A context belongs
  *    to the thread it was given to, and ends with the function.  In a process of its own a task sees the state that its
- *    object had when it was loaded, and what it changes there, or leaves to other threads, ends with the run.
+ *    object had when it was loaded, or that a run before it left there; what it changes ends with the process.
  *  - All text is UTF-8; bytes that are not become U+FFFD.
  */
 #ifndef JOBSCHED_TASK_H

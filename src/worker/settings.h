@@ -46,6 +46,7 @@ struct settings {
 	long max_memory;			/* MiB; 0: no limit */
 	long max_cpu;				/* seconds; 0: no limit */
 	long max_processes;			/* besides its own */
+	long runs_per_process;
 	char *crawl_user_agent;
 
 	/* made of them */

@@ -3,6 +3,7 @@
  */
 #include <jobsched_task.h>
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,7 +129,169 @@ loop(void)
 		turns++;
 }
 
-/* payload: {"do": what, "times": n}: from attempt n + 1 on it succeeds. */
+/* ---- what it can do ---- */
+
+static void
+crash(void)
+{
+	die_of(SIGSEGV);
+}
+
+static void
+call_abort(void)
+{
+	die_of(SIGABRT);
+}
+
+static void
+call_kill(void)
+{
+	raise(SIGKILL);
+}
+
+static void
+call_exit(void)
+{
+	exit(3);
+}
+
+static void
+call_exit_at_once(void)
+{
+	_exit(0);
+}
+
+static void
+hang(void)
+{
+	for (;;)
+		pause();
+}
+
+static void
+eat_and_crash(void)
+{
+	eat();
+	die_of(SIGSEGV);
+}
+
+static void
+multiply_and_hang(void)
+{
+	multiply(3000);
+	hang();
+}
+
+static void
+start_a_session(void)
+{
+	if (fork() == 0)
+		setsid();
+	hang();
+}
+
+static void
+close_sockets(void)
+{
+	each_socket(close_it);
+	hang();
+}
+
+static void
+garble(void)
+{
+	each_socket(write_garbage);
+	hang();
+}
+
+static void
+babble_and_crash(void)
+{
+	each_socket(babble);
+	die_of(SIGSEGV);
+}
+
+static void *
+wait_in_thread(void *arg)
+{
+	hang();
+	return arg;
+}
+
+static void
+leave_a_thread(void)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, wait_in_thread, NULL) != 0)
+		abort();
+}
+
+static void
+spoil_signals(void)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, NULL);
+	alarm(1);
+}
+
+static const struct {
+	const char *name;
+	void (*function)(void);
+} deeds[] = {
+        {"crash", crash},
+        {"abort", call_abort},
+        {"kill", call_kill},
+        {"exit", call_exit},
+        {"exit at once", call_exit_at_once},
+        {"hang", hang},
+        {"loop", loop},
+        {"eat", eat_and_crash},
+        {"multiply", multiply_and_hang},
+        {"start a session", start_a_session},
+        {"close", close_sockets},
+        {"garble", garble},
+        {"babble", babble_and_crash},
+        {"leave a thread", leave_a_thread},
+        {"spoil signals", spoil_signals},
+};
+
+/* What needs the task. */
+static int
+do_with_task(struct task_context *task, const char *what)
+{
+	struct task_writer *writer;
+
+	if (strcmp(what, "ignore") == 0) {
+		/* It looks, but does not stop at once. */
+		while (!task_cancelled(task) || task_time_left(task) > 0)
+			task_wait(task, 0.1);
+		return task_succeed(task, json_true());
+	}
+	if (strcmp(what, "eat politely") == 0) {
+		eat();
+		return task_fail_for_good(task, "no_memory", "there is no more memory");
+	}
+	if (strcmp(what, "start some") == 0) {
+		multiply(5);
+		task_wait(task, 0.5);
+		return task_succeed(task, json_true());
+	}
+	if (strcmp(what, "leave a process") == 0)
+		return task_succeed(task, json_integer(leave(0)));
+	if (strcmp(what, "leave a daemon") == 0)
+		return task_succeed(task, json_integer(leave(1)));
+	if (strcmp(what, "half an artifact") == 0) {
+		if (task_writer_open(task, "half", NULL, &writer) < 0 || task_writer_write(writer, "abc", 3) < 0)
+			return task_fail(task, "%s", task_artifact_error(task));
+		crash();
+	}
+	return task_fail_for_good(task, "bad_payload", "payload.do: %s", what);
+}
+
+/* payload: {"do": what, "times": n, "seed": n}; with times, it succeeds from attempt n + 1 on. */
 static int
 misbehave(struct task_context *task, const json_t *payload)
 {
@@ -140,68 +303,14 @@ misbehave(struct task_context *task, const json_t *payload)
 	task_log(task, TASK_LOG_INFO, "begins to %s", what);
 	if (json_is_integer(times) && task_attempt(task) > json_integer_value(times))
 		return task_succeed(task, json_string("better"));
-	if (strcmp(what, "crash") == 0)
-		die_of(SIGSEGV);
-	else if (strcmp(what, "abort") == 0)
-		die_of(SIGABRT);
-	else if (strcmp(what, "kill") == 0)
-		raise(SIGKILL);
-	else if (strcmp(what, "exit") == 0)
-		exit(3);
-	else if (strcmp(what, "leave") == 0)
-		_exit(0);
-	else if (strcmp(what, "hang") == 0)
-		for (;;)
-			pause();
-	else if (strcmp(what, "loop") == 0)
-		loop();
-	else if (strcmp(what, "ignore") == 0)
-		/* It looks, but does not stop at once. */
-		while (!task_cancelled(task) || task_time_left(task) > 0)
-			task_wait(task, 0.1);
-	else if (strcmp(what, "eat") == 0) {
-		eat();
-		die_of(SIGSEGV);
-	} else if (strcmp(what, "eat politely") == 0) {
-		eat();
-		return task_fail_for_good(task, "no_memory", "there is no more memory");
-	} else if (strcmp(what, "multiply") == 0) {
-		multiply(3000);
-		for (;;)
-			pause();
-	} else if (strcmp(what, "start some") == 0) {
-		multiply(5);
-		task_wait(task, 0.5);
-	} else if (strcmp(what, "start a session") == 0) {
-		if (fork() == 0)
-			setsid();
-		for (;;)
-			pause();
-	} else if (strcmp(what, "leave a process") == 0)
-		return task_succeed(task, json_integer(leave(0)));
-	else if (strcmp(what, "leave a daemon") == 0)
-		return task_succeed(task, json_integer(leave(1)));
-	else if (strcmp(what, "close") == 0) {
-		each_socket(close_it);
-		for (;;)
-			pause();
-	} else if (strcmp(what, "babble") == 0) {
-		srand((unsigned) json_integer_value(json_object_get(payload, "seed")));
-		each_socket(babble);
-		die_of(SIGSEGV);
-	} else if (strcmp(what, "garble") == 0) {
-		each_socket(write_garbage);
-		for (;;)
-			pause();
-	} else if (strcmp(what, "half an artifact") == 0) {
-		struct task_writer *writer;
-
-		if (task_writer_open(task, "half", NULL, &writer) < 0 || task_writer_write(writer, "abc", 3) < 0)
-			return task_fail(task, "%s", task_artifact_error(task));
-		die_of(SIGSEGV);
-	} else
-		return task_fail_for_good(task, "bad_payload", "payload.do: %s", what);
-	return task_succeed(task, json_true());
+	srand((unsigned) json_integer_value(json_object_get(payload, "seed")));
+	for (size_t i = 0; i < sizeof(deeds) / sizeof(deeds[0]); i++) {
+		if (strcmp(deeds[i].name, what) == 0) {
+			deeds[i].function();
+			return task_succeed(task, json_true());
+		}
+	}
+	return do_with_task(task, what);
 }
 JOBSCHED_TASK("misbehave", .run = misbehave, .summary = "Does what tasks should not.");
 

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -24,11 +26,15 @@
 #include "../task_context.h"
 
 #define LOOK_US 1000 /* shortest time between two looks whether to stop: task_cancelled is called in loops */
+#define KEPT_PART 4 /* of TASK_MAX_MEMORY: more than that part is not left to the next run */
 #define SHOWN_MAX 1000 /* bytes of a name or key that are sent: what is longer is refused anyway */
 
 struct child_task {
 	struct task_context task; /* first: the host gets a pointer to it */
 	struct frames frames;
+	const struct child_limits *limits;
+	size_t start_size; /* pages of address space, before the first run */
+	long runs; /* with the one under way */
 	bool told; /* to stop */
 	int64_t looked_us;
 };
@@ -328,14 +334,106 @@ static const struct task_host child_host = {
         .close = close_artifact,
 };
 
+/* ---- what it may do ---- */
+
+/* Pages of address space that this process has; 0: not known. */
+static size_t
+own_size(void)
+{
+	char text[64];
+	int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (fd >= 0)
+		close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	return strtoul(text, NULL, 10);
+}
+
+static size_t
+pages(long mib)
+{
+	return ((size_t) mib << 20) / (size_t) sysconf(_SC_PAGESIZE);
+}
+
+/* Before the first run. */
+static void
+set_limits(struct child_task *c)
+{
+	struct rlimit limit;
+
+	if (c->limits->memory_mib > 0) {
+		c->start_size = own_size();
+		limit.rlim_cur = limit.rlim_max =
+		        (c->start_size + pages(c->limits->memory_mib)) * (size_t) sysconf(_SC_PAGESIZE);
+		setrlimit(RLIMIT_AS, &limit);
+	}
+	/* What a run starts and lets go comes here, so that fit_for_more knows of it. */
+	if (c->limits->runs > 1)
+		prctl(PR_SET_CHILD_SUBREAPER, 1);
+}
+
+/* SIGXCPU, and SIGKILL a second later; only SIGXCPU when there are runs after this one, for which this could not be undone. */
+static void
+limit_cpu(const struct child_task *c)
+{
+	struct rusage used;
+	struct rlimit limit;
+
+	if (c->limits->cpu_seconds <= 0 || getrusage(RUSAGE_SELF, &used) < 0 || getrlimit(RLIMIT_CPU, &limit) < 0)
+		return;
+	limit.rlim_cur = (rlim_t) (used.ru_utime.tv_sec + used.ru_stime.tv_sec + c->limits->cpu_seconds);
+	if (c->runs >= c->limits->runs)
+		limit.rlim_max = limit.rlim_cur + 1;
+	setrlimit(RLIMIT_CPU, &limit);
+}
+
+static void
+unblock_signals(void)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* Before each run: as if it were the first. */
+static void
+make_ready(const struct child_task *c)
+{
+	struct sigaction plain = {.sa_handler = SIG_DFL}, ignored = {.sa_handler = SIG_IGN};
+
+	limit_cpu(c);
+	if (c->runs == 1)
+		return;
+	alarm(0);
+	for (int number = 1; number < NSIG; number++)
+		sigaction(number, number == SIGPIPE ? &ignored : &plain, NULL);
+	unblock_signals();
+}
+
+/* After a run: may there be another?  Not when it has left threads, processes or much memory behind. */
+static bool
+fit_for_more(const struct child_task *c)
+{
+	struct stat st;
+
+	if (c->runs >= c->limits->runs || stat("/proc/self/task", &st) < 0 || st.st_nlink != 3)
+		return false;
+	if (waitpid(-1, NULL, WNOHANG | __WALL) >= 0 || errno != ECHILD)
+		return false;
+	return c->limits->memory_mib == 0 || own_size() <= c->start_size + pages(c->limits->memory_mib) / KEPT_PART;
+}
+
 /* ---- one run ---- */
 
 static void
-send_result(struct child_task *c)
+send_result(struct child_task *c, bool more)
 {
 	const struct outcome *out = c->task.out;
 	struct frame_result result = {
 	        .verdict = c->task.verdict,
+	        .more = more,
 	        .retry_us = out->retry_us,
 	        .result_size = out->result ? (uint32_t) strlen(out->result) + 1 : 0,
 	        .error_size = out->error ? (uint32_t) strlen(out->error) + 1 : 0,
@@ -347,11 +445,13 @@ send_result(struct child_task *c)
 	say(c, FRAME_RESULT, parts, 3);
 }
 
-static void
+/* Returns whether there may be another. */
+static bool
 run(struct child_task *c, const struct frame_run *run, const char *name, const char *payload)
 {
 	struct outcome out = {.retry_us = -1};
 	int number = registry_find(name);
+	bool more;
 
 	c->task = (struct task_context){
 	        .host = &child_host,
@@ -378,15 +478,21 @@ run(struct child_task *c, const struct frame_run *run, const char *name, const c
 		task_call(&c->task, registry_get(number));
 	/* What it has printed: here its time limit still holds. */
 	fflush(NULL);
-	send_result(c);
+	more = fit_for_more(c);
+	send_result(c, more);
+	if (out.result != out.small)
+		free(out.result);
+	free(out.error);
+	return more;
 }
 
 /* The worker's word what to run, copied: it is used to the end. */
-static void
+static bool
 wait_for_run(struct child_task *c)
 {
 	struct frame frame;
 	struct frame_run *copy;
+	bool more;
 
 	do {
 		/* Not taken, and not needed any more. */
@@ -397,59 +503,28 @@ wait_for_run(struct child_task *c)
 	if (!copy)
 		_exit(1);
 	memcpy(copy, frame.data, frame.size);
-	run(c, copy, (char *) (copy + 1), (char *) (copy + 1) + copy->name_size);
+	c->told = false; /* what came late was for the last one */
+	c->runs++;
+	make_ready(c);
+	more = run(c, copy, (char *) (copy + 1), (char *) (copy + 1) + copy->name_size);
 	free(copy);
-}
-
-/* ---- what it may do ---- */
-
-/* Pages of address space that this process has; 0: not known. */
-static size_t
-own_size(void)
-{
-	char text[64];
-	int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-
-	if (fd >= 0)
-		close(fd);
-	text[n > 0 ? n : 0] = '\0';
-	return strtoul(text, NULL, 10);
-}
-
-static void
-set_limits(const struct child_limits *limits)
-{
-	struct rlimit limit;
-
-	if (limits->memory_mib > 0) {
-		limit.rlim_cur = limit.rlim_max =
-		        own_size() * (size_t) sysconf(_SC_PAGESIZE) + ((rlim_t) limits->memory_mib << 20);
-		setrlimit(RLIMIT_AS, &limit);
-	}
-	if (limits->cpu_seconds > 0) {
-		/* SIGXCPU, and SIGKILL a second later. */
-		limit.rlim_cur = (rlim_t) limits->cpu_seconds;
-		limit.rlim_max = limit.rlim_cur + 1;
-		setrlimit(RLIMIT_CPU, &limit);
-	}
+	return more;
 }
 
 void
 child_main(int fd, pid_t server, const struct child_limits *limits)
 {
-	struct child_task c = {.told = false};
-	sigset_t none;
+	struct child_task c = {.limits = limits};
 
 	/* Out of the terminal's group, and a group of its own; it ends with the server. */
 	setsid();
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != server)
 		_exit(1);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	set_limits(limits);
+	unblock_signals();
+	set_limits(&c);
 	frames_open(&c.frames, fd, UINT32_MAX, wait_for_worker, &c);
-	wait_for_run(&c);
+	while (wait_for_run(&c))
+		prctl(PR_SET_NAME, "jobsched-tasks");
 	_exit(0);
 }

@@ -289,6 +289,7 @@ handle_result(struct clerk *c, const struct frame *frame)
 	        !take_text(texts + r.result_size, r.error_size, NULL, 0, &out->error))
 		return false;
 	memcpy(out->reason, r.reason, sizeof(out->reason));
+	c->more = r.more == 1;
 	out->retry_us = r.retry_us >= 0 ? r.retry_us : -1;
 	c->task->verdict = (enum task_verdict) r.verdict;
 	return true;

@@ -17,6 +17,7 @@ struct clerk {
 	void (*send)(void *arg, enum frame_type type, const struct iovec *parts, int n); /* for replies */
 	void *arg;
 
+	bool more; /* the result said that the process takes another run */
 	struct clerk_handle *handles; /* open artifacts */
 	int nhandles;
 	char *piece; /* FRAME_PIECE bytes, when something was read */

@@ -13,6 +13,9 @@
  * and artifacts goes to the pool thread that looks after the run, and so does the result.  The blob store stays in the
  * worker: a child has no keys of it, and what a killed one leaves half done is cleared away.
  *
+ * With TASK_RUNS_PER_PROCESS a child serves more than one run: it goes back to the children that wait, unless it or the
+ * worker found something left over.
+ *
  * What a task should know again in a later run, robots.txt for one, the worker keeps for it (notes.c).
  *
  * A child leads a session.  When it has ended, the server kills its process group; what its tasks have started and let go

@@ -72,12 +72,41 @@ keeper_lease(struct keeper *k, int64_t until_us)
 }
 
 void
+keeper_ring(const struct keeper_child *child)
+{
+	eventfd_write(child->wake_fd, 1);
+}
+
+static void
 keeper_assign_locked(struct keeper *k, struct keeper_child *child, pid_t pid, int fd)
 {
 	child->pid = pid;
 	child->fd = fd;
 	child->next = k->busy;
 	k->busy = child;
+}
+
+void
+keeper_spare_locked(struct keeper *k, pid_t pid, int fd, bool used)
+{
+	struct keeper_child *child = k->waiting;
+
+	if (child) {
+		k->waiting = child->next;
+		if (!k->waiting)
+			k->waiting_end = &k->waiting;
+		keeper_assign_locked(k, child, pid, fd);
+		keeper_ring(child);
+	} else if (k->nspares < k->room) {
+		/* The last one is taken first: one that has served, which costs no fork. */
+		int at = used ? k->nspares : 0;
+
+		memmove(k->spares + at + 1, k->spares + at, (size_t) (k->nspares - at) * sizeof(*k->spares));
+		k->spares[at] = (struct spare){pid, fd};
+		k->nspares++;
+	} else {
+		close(fd); /* it ends */
+	}
 }
 
 void
@@ -155,6 +184,21 @@ keeper_release(struct keeper *k, struct keeper_child *child)
 	child->fd = -1;
 }
 
+void
+keeper_return(struct keeper *k, struct keeper_child *child)
+{
+	say(k, CONTROL_IDLE, child->pid);
+	pthread_mutex_lock(&k->lock);
+	remove_locked(&k->busy, child);
+	if (!child->ended) {
+		keeper_spare_locked(k, child->pid, child->fd, true);
+		child->fd = -1;
+	}
+	pthread_mutex_unlock(&k->lock);
+	if (child->fd >= 0)
+		close(child->fd);
+}
+
 int64_t
 keeper_heard_us(struct keeper *k)
 {
@@ -200,6 +244,7 @@ keeper_free(struct keeper *k)
 	pthread_mutex_destroy(&k->talk);
 	pthread_cond_destroy(&k->started);
 	settings_environment_free(k->environment);
+	free(k->spares);
 	notes_free(k->notes);
 	if (k->stop_fd >= 0)
 		close(k->stop_fd);
@@ -238,7 +283,10 @@ keeper_start(const struct settings *settings, struct error *err)
 	k->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	k->environment = settings_environment(settings);
 	k->notes = notes_new();
-	if (k->stop_fd < 0 || !k->environment || !k->notes) {
+	/* All that can have had a run, and those that a server makes ahead. */
+	k->room = (int) settings->threads + KEEPER_SPARES_MAX;
+	k->spares = calloc((size_t) k->room, sizeof(*k->spares));
+	if (k->stop_fd < 0 || !k->environment || !k->notes || !k->spares) {
 		error_set(err, "the task server: %s", strerror(errno));
 		keeper_free(k);
 		return NULL;

@@ -36,6 +36,9 @@ void keeper_kill(struct keeper *k, const struct keeper_child *child);
 /* Done with it: a child without a run ends by itself now. */
 void keeper_release(struct keeper *k, struct keeper_child *child);
 
+/* Done with its run, and it takes another. */
+void keeper_return(struct keeper *k, struct keeper_child *child);
+
 /* The task server does not do what it should: it is killed and started again. */
 void keeper_distrust(struct keeper *k, const char *why);
 

@@ -37,8 +37,8 @@ struct keeper {
 	int64_t heard_us;
 	bool trouble; /* it cannot fork; logged */
 	struct error failure; /* why it cannot be started */
-	struct spare spares[KEEPER_SPARES_MAX];
-	int nspares;
+	struct spare *spares; /* room for so many */
+	int nspares, room;
 	struct keeper_child *busy; /* taken */
 	struct keeper_child *waiting, **waiting_end; /* for a child, the first one first */
 
@@ -49,7 +49,10 @@ struct keeper {
 /* The thread. */
 void *keeper_main(void *keeper);
 
-/* The child is this one from now on. */
-void keeper_assign_locked(struct keeper *k, struct keeper_child *child, pid_t pid, int fd);
+/* A child waits for a run, its first or, when used, another: somebody who waits for one gets it. */
+void keeper_spare_locked(struct keeper *k, pid_t pid, int fd, bool used);
+
+/* Something has happened to the child. */
+void keeper_ring(const struct keeper_child *child);
 
 #endif

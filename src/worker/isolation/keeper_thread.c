@@ -10,7 +10,6 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -25,12 +24,6 @@
 #define BACKOFF_BASE_US (CLOCK_US_PER_SECOND / 10)
 #define BACKOFF_MAX_US (10 * CLOCK_US_PER_SECOND)
 #define STEADY_US (60 * CLOCK_US_PER_SECOND) /* after so long a life the next pause is a short one */
-
-static void
-ring(const struct keeper_child *child)
-{
-	eventfd_write(child->wake_fd, 1);
-}
 
 /* ---- what the server says ---- */
 
@@ -67,24 +60,6 @@ receive(int control, union message *message, int *fd)
 }
 
 static void
-spare_locked(struct keeper *k, pid_t pid, int fd)
-{
-	struct keeper_child *child = k->waiting;
-
-	if (child) {
-		k->waiting = child->next;
-		if (!k->waiting)
-			k->waiting_end = &k->waiting;
-		keeper_assign_locked(k, child, pid, fd);
-		ring(child);
-	} else if (k->nspares < KEEPER_SPARES_MAX) {
-		k->spares[k->nspares++] = (struct spare){pid, fd};
-	} else {
-		close(fd); /* it ends */
-	}
-}
-
-static void
 ended_locked(struct keeper *k, const struct control_end *end)
 {
 	for (int i = 0; i < k->nspares; i++) {
@@ -98,7 +73,7 @@ ended_locked(struct keeper *k, const struct control_end *end)
 		if (child->pid == end->head.pid && !child->ended) {
 			child->end = *end;
 			child->ended = true;
-			ring(child);
+			keeper_ring(child);
 			return;
 		}
 	}
@@ -121,7 +96,7 @@ hear(struct keeper *k, const union message *message, int fd)
 	case CONTROL_SPARE:
 		k->trouble = false;
 		if (fd >= 0)
-			spare_locked(k, message->head.pid, fd);
+			keeper_spare_locked(k, message->head.pid, fd, false);
 		break;
 	case CONTROL_ENDED:
 		ended_locked(k, &message->end);
@@ -134,6 +109,7 @@ hear(struct keeper *k, const union message *message, int fd)
 		        strerror(message->head.number), NULL);
 		break;
 	case CONTROL_TAKEN:
+	case CONTROL_IDLE:
 	case CONTROL_KILL:
 	case CONTROL_LEASE:
 		break;
@@ -214,7 +190,7 @@ bury_children(struct keeper *k, const char *how)
 		kill(-child->pid, SIGKILL);
 		snprintf(child->server_end, sizeof(child->server_end), "%s", how);
 		child->lost = child->ended = true;
-		ring(child);
+		keeper_ring(child);
 		lost++;
 	}
 	while (k->nspares > 0)

@@ -250,14 +250,18 @@ static void
 conclude_signal(const struct process *p)
 {
 	const struct control_end *end = &p->child.end;
-	long cpu = keeper_settings(p->keeper)->max_cpu;
+	const struct settings *settings = keeper_settings(p->keeper);
+	long cpu = settings->max_cpu;
 	int number = WTERMSIG(end->status);
 	char how[KEEPER_HOW_SIZE], memory[128];
 
 	keeper_describe(end->status, how, sizeof(how));
-	if (cpu > 0 && (number == SIGXCPU || (number == SIGKILL && end->cpu_us >= cpu * CLOCK_US_PER_SECOND)))
-		task_refuse(p->task, TASK_CRASHED, "cpu_limit", "%s after %.1f s of CPU time; TASK_MAX_CPU is %ld s",
-		        how, (double) end->cpu_us / 1e6, cpu);
+	/* With runs before this one in the process nobody knows what this one has used. */
+	if (cpu > 0 &&
+	        (number == SIGXCPU ||
+	                (number == SIGKILL && settings->runs_per_process == 1 &&
+	                        end->cpu_us >= cpu * CLOCK_US_PER_SECOND)))
+		task_refuse(p->task, TASK_CRASHED, "cpu_limit", "%s; TASK_MAX_CPU is %ld s", how, cpu);
 	else if (p->killed == KILLED_SILENT)
 		task_refuse(p->task, TASK_CRASHED, "bad_answer",
 		        "the task's process has closed its socket to the worker, and was killed");
@@ -316,6 +320,7 @@ void
 process_call(struct task_context *task, struct keeper *k, int wake_fd)
 {
 	struct process p = {.task = task, .keeper = k, .stop_us = INT64_MAX};
+	bool again = false;
 
 	p.clerk = (struct clerk){.task = task, .notes = keeper_notes(k), .send = send_frame, .arg = &p};
 	keeper_take(k, &p.child, wake_fd);
@@ -324,10 +329,15 @@ process_call(struct task_context *task, struct keeper *k, int wake_fd)
 		send_run(&p);
 		if (!serve(&p))
 			conclude(&p);
+		/* Nothing is left over from this run that the next one could take for its own. */
+		again = p.clerk.more && !p.killed && !p.mute && p.frames.start == p.frames.end;
 		frames_free(&p.frames);
 	} else {
 		task_stopped(task);
 	}
 	clerk_close(&p.clerk);
-	keeper_release(k, &p.child);
+	if (again)
+		keeper_return(k, &p.child);
+	else
+		keeper_release(k, &p.child);
 }

@@ -26,6 +26,7 @@ enum control_type {
 	CONTROL_TROUBLE, /* no child can be forked now: errno in `number` */
 	/* the worker says */
 	CONTROL_TAKEN, /* the child of that pid has a run: fork another */
+	CONTROL_IDLE, /* it has done its run, and waits for another */
 	CONTROL_KILL, /* kill it, with its group */
 	CONTROL_LEASE /* the worker's lease holds until `until_us`: tasks may not outlive it much */
 };
@@ -103,6 +104,7 @@ struct frame_run {
 
 struct frame_result {
 	int verdict; /* enum task_verdict */
+	int more; /* 1: the process takes another run; 0: it ends */
 	char reason[32];
 	int64_t retry_us;
 	uint32_t result_size; /* with its NUL; 0: there is none */

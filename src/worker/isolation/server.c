@@ -41,6 +41,7 @@
 struct child {
 	pid_t pid;
 	bool running; /* it has a run */
+	bool used; /* it has had one */
 	enum control_reason killed;
 	int processes; /* CONTROL_PROCESSES: how many it had */
 };
@@ -230,12 +231,16 @@ obey(struct server *s, const struct control *word)
 	if (!child)
 		return; /* it has ended meanwhile */
 	if (word->type == CONTROL_TAKEN && !child->running) {
-		child->running = true;
+		child->running = child->used = true;
 		s->running++;
 		s->spares--;
 		forget_old_lease(s);
 		if (s->running == 1)
 			s->census_us = clock_boottime_us() + CENSUS_US;
+	} else if (word->type == CONTROL_IDLE && child->running) {
+		child->running = false;
+		s->running--;
+		s->spares++;
 	} else if (word->type == CONTROL_KILL) {
 		kill_group(child->pid);
 	}
@@ -280,6 +285,8 @@ bury(struct server *s, pid_t pid)
 	if (child->running) {
 		s->running--;
 		s->sweep = true;
+	} else if (child->used) {
+		s->spares--;
 	} else {
 		s->spares--;
 		/* The worker could not take it, or somebody kills: not in a loop. */
@@ -508,7 +515,7 @@ task_server_main(void)
 	}
 	prctl(PR_SET_PDEATHSIG, 0);
 	volunteer();
-	s.limits = (struct child_limits){s.settings.max_memory, s.settings.max_cpu};
+	s.limits = (struct child_limits){s.settings.max_memory, s.settings.max_cpu, s.settings.runs_per_process};
 	s.wanted = s.settings.threads < SPARES_MAX ? (int) s.settings.threads : SPARES_MAX;
 	fflush(NULL);
 	tell(&s, &ready, sizeof(ready), -1);
