@@ -29,7 +29,12 @@ $stack->write_file('tokens', $tokens);
 chmod 0600, $stack->dir . '/tokens';
 
 WebScript::install($stack);
-$stack->start_worker;
+
+# A task that runs until the script says so (GATE), however slow the machine is.
+my $gate = $stack->dir . '/gate';
+$stack->write_file('tasks.json', qq({"gate": {"argv": ["/bin/sh", "-c", "until [ -e $gate ]; do sleep 0.1; done; echo '{}'"]}}\n));
+chmod 0600, $stack->dir . '/tasks.json';
+$stack->start_worker(EXEC_TASKS_FILE => $stack->dir . '/tasks.json');
 
 # api(NAME, VARIABLE => value, ...) -> its URL
 sub api
@@ -46,7 +51,7 @@ my $shots = JobschedTest::top() . '/build/test/screenshots';
 $shots = $stack->dir . '/screenshots' if !eval { make_path($shots); -w $shots };
 make_path($shots);
 WebScript::run($stack, ['dashboard.mjs'], API_URL => api('open'), TOKENS_URL => api('guarded', API_TOKENS_FILE => $stack->dir . '/tokens'),
-	SCREENSHOTS => $shots, map { ('TOKEN_' . uc $_ => $token{$_}) } keys %token);
+	GATE => $gate, SCREENSHOTS => $shots, map { ('TOKEN_' . uc $_ => $token{$_}) } keys %token);
 my @pictures = glob "$shots/*.png";
 cmp_ok(scalar @pictures, '>=', 24, "screenshots are in $shots");
 done_testing();

@@ -36,7 +36,8 @@ export function ask({ title, body, yes, no = 'Back', danger }) {
 	});
 }
 
-// act(what, done, then): does it once however often the button is pressed, says that it is done or why not
+// act(key, what, done, then): does it, once however often the button is pressed, and says that it is done (a text, or what is made of
+// the answer; nothing when nothing was done) or why not
 const busy = new Set();
 export async function act(key, what, done, then) {
 	if (busy.has(key))
@@ -45,8 +46,9 @@ export async function act(key, what, done, then) {
 	const focused = document.activeElement;
 	try {
 		const answer = await what();
-		if (done)
-			tell(typeof done === 'function' ? done(answer) : done);
+		const text = typeof done === 'function' ? done(answer) : done;
+		if (text)
+			tell(text);
 		then?.(answer);
 	} catch (problem) {
 		if (problem.status === undefined)

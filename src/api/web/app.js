@@ -76,7 +76,7 @@ function tools(name) {
 		may('submitter') && h('a', { key: 'new', class: 'button primary', href: '#/submit', 'aria-current': name === 'submit' ? 'page' : null }, 'New job'),
 		caller.tokens && caller.role !== 'anybody' && h('span', { key: 'who', class: 'who', title: `${caller.name}, ${caller.role}` }, caller.name, h('span', { class: 'muted' }, ` ${caller.role}`)),
 		caller.tokens && signedIn() && button('Sign out', () => signIn(null).finally(start), { key: 'out', class: 'quiet' }),
-		button(THEMES[theme][0], () => {
+		button(h('span', { 'aria-hidden': 'true' }, THEMES[theme][0]), () => {
 			window.jobschedTheme.set(next);
 			tools(name);
 		}, { key: 'theme', class: 'quiet icon', 'aria-label': `Theme: ${THEMES[theme][1]}. Change to: ${THEMES[next][1]}`, title: `Theme: ${THEMES[theme][1]}` }));

@@ -125,7 +125,7 @@ function attempt(one, run) {
 			run.started_at && run.finished_at && h('span', {}, `took ${took(run.started_at, run.finished_at)}`),
 			running && run.started_at && h('span', {}, `for ${took(run.started_at, new Date().toISOString())}`),
 			waited && h('span', {}, `${waited} after it was due`),
-			one.frequency === 'cron' && h('span', {}, 'of ', when(run.run_at, { relative: false })),
+			one.frequency === 'cron' && !open && h('span', {}, 'run of ', when(run.run_at, { relative: false })),
 			run.worker_id && h('span', {}, 'on ', h('code', {}, run.worker_id))),
 		run.progress && progress(run.progress),
 		run.error && h('pre', { class: 'error', tabindex: 0 }, run.error),

@@ -47,7 +47,7 @@ function queueTable(rows, view) {
 
 function state(queue) {
 	if (queue.paused)
-		return [badge('paused'), h('span', { class: 'muted' }, ` by ${queue.paused_by}, `, when(queue.paused_at))];
+		return [badge('paused'), h('span', { class: 'muted' }, ` by ${queue.paused_by}, `, when(queue.paused_at, { relative: false }))];
 	if (queue.workers === 0)
 		return badge('unserved');
 	return badge('open');
