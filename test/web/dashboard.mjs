@@ -71,6 +71,17 @@ await step('a running job, submitted with the form, is cancelled', async () => {
 	await page.locator('.timeline .badge', { hasText: 'cancelled' }).waitFor();
 });
 
+await step('a browser whose clock is two hours ahead: now is now, also there', async () => {
+	const other = await openPage(browser, { url });
+	await other.clock.setSystemTime(Date.now() + 7200000);
+	await other.goto('/#/submit');
+	await other.getByLabel('Task').fill('echo');
+	await other.locator('#main').getByRole('button', { name: 'Submit' }).click();
+	await other.locator('.title .badge', { hasText: 'succeeded' }).waitFor();
+	assert.match(await other.locator('.facts time').first().innerText(), /(now|\d s ago)$/);
+	await other.context().close();
+});
+
 await step('a form says at the field what is wrong', async () => {
 	expectComplaint(/422/);
 	await page.getByRole('link', { name: 'New job' }).click();

@@ -25,6 +25,10 @@ try {
 	// storage is forbidden: the token holds until the page is left
 }
 
+// The server's clock, in milliseconds since 1970: that of the browser may be wrong, and "now" means now there.
+let offset = 0;
+export const serverNow = () => Date.now() + offset;
+
 export const caller = { name: null, role: 'anybody', tokens: false };
 
 export const may = (role) => ROLES.indexOf(caller.role) >= ROLES.indexOf(role);
@@ -58,6 +62,11 @@ function address(path, query) {
 	return String(words) ? `${path}?${words}` : path;
 }
 
+// Below two seconds it is the way here, and that headers tell whole seconds.
+function learnOffset(skew) {
+	offset = Math.abs(skew) > 2000 ? skew : 0;
+}
+
 async function send(method, path, body, signal) {
 	const headers = { Accept: 'application/json, application/problem+json' };
 	if (body !== undefined)
@@ -75,6 +84,8 @@ async function send(method, path, body, signal) {
 			throw error;
 		throw new Problem(0, { detail: 'the server does not answer' });
 	}
+	if (!response.headers.has('ETag')) // else it may be from the cache, with the time of then
+		learnOffset(Date.parse(response.headers.get('Date')) - Date.now());
 	if (response.ok)
 		return response;
 	let problem = {};

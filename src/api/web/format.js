@@ -1,4 +1,5 @@
 // format.js: numbers, times and JSON for people.
+import { serverNow } from './api.js';
 import { h } from './dom.js';
 
 const whole = new Intl.NumberFormat('en-GB');
@@ -35,8 +36,8 @@ export function duration(seconds) {
 }
 
 // ago(date) = "3 min ago", "in 2 h": the coarser, the farther
-export function ago(date, now = Date.now()) {
-	const seconds = (date - now) / 1000;
+export function ago(date) {
+	const seconds = (date - serverNow()) / 1000;
 	const size = Math.abs(seconds);
 	if (size < 1)
 		return 'now';

@@ -1,5 +1,5 @@
 // view_job.js: one job: what it is, what became of it, and what can be done with it.
-import { call, caller, get, getFile, may, path, signedIn } from './api.js';
+import { call, caller, get, getFile, may, path, serverNow, signedIn } from './api.js';
 import { act, ask } from './actions.js';
 import { fill, h } from './dom.js';
 import { bytes, duration, when } from './format.js';
@@ -66,7 +66,7 @@ function actions(one, at, view) {
 	const status = (answer) => `The job is ${answer.status}.`;
 	return [
 		cron && is('scheduled', 'paused', 'ended') && go('Run now', post('run'), 'A run is planned, due now.'),
-		!cron && is('scheduled') && go('Run now', () => call('PATCH', at(), { next_run_time: Date.now() / 1000 }), 'It is due now.'),
+		!cron && is('scheduled') && go('Run now', () => call('PATCH', at(), { next_run_time: serverNow() / 1000 }), 'It is due now.'),
 		!cron && is('succeeded') && go('Run again', post('run'), 'One more run is planned, due now.'),
 		!cron && is('failed', 'cancelled', 'expired') && go('Retry', post('retry'), 'It is tried anew, with all its retries.', { class: 'primary' }),
 		is('scheduled', 'retrying') && go('Pause', post('pause'), status),
@@ -123,7 +123,7 @@ function attempt(one, run) {
 			run.started_at && h('span', {}, 'started ', when(run.started_at, { relative: !running })),
 			!run.started_at && run.finished_at && h('span', {}, 'ended ', when(run.finished_at)),
 			run.started_at && run.finished_at && h('span', {}, `took ${took(run.started_at, run.finished_at)}`),
-			running && run.started_at && h('span', {}, `for ${took(run.started_at, new Date().toISOString())}`),
+			running && run.started_at && h('span', {}, `for ${took(run.started_at, new Date(serverNow()).toISOString())}`),
 			waited && h('span', {}, `${waited} after it was due`),
 			one.frequency === 'cron' && !open && h('span', {}, 'run of ', when(run.run_at, { relative: false })),
 			run.worker_id && h('span', {}, 'on ', h('code', {}, run.worker_id))),

@@ -1,5 +1,5 @@
 // view_jobs.js: the list of jobs, filters, and many at once.
-import { call, get, may } from './api.js';
+import { call, get, may, serverNow } from './api.js';
 import { act, ask, tell } from './actions.js';
 import { fill, h } from './dom.js';
 import { count, plural, shortId, when } from './format.js';
@@ -129,7 +129,7 @@ function bulkButtons(filters) {
 
 async function manyAtOnce(verb, text, done, filters) {
 	// What is submitted from now on is not meant, however long this takes.
-	const body = { created_before: new Date().toISOString(), ...filters };
+	const body = { created_before: new Date(serverNow()).toISOString(), ...filters };
 	const { jobs: n } = await call('POST', `jobs/${verb}`, { ...body, limit: MOST, dry_run: true });
 	const many = `${n >= MOST ? 'at least ' : ''}${plural(n, 'job')}`;
 	if (n === 0) {

@@ -1,5 +1,5 @@
 // view_submit.js: the form that submits a job.
-import { call } from './api.js';
+import { call, serverNow } from './api.js';
 import { tell } from './actions.js';
 import { fill, h } from './dom.js';
 import { cronFields, localInput, number, payload, taskNames, text, whenSent } from './forms.js';
@@ -28,7 +28,7 @@ export function submit(root) {
 	});
 	whenSent(form, async ({ when, at: time, ...body }) => {
 		const once = when !== 'cron';
-		const job = await call('POST', 'jobs', { ...body, frequency: once ? 'once' : 'cron', ...(once ? { next_run_time: when === 'at' ? time : Date.now() / 1000 } : {}) });
+		const job = await call('POST', 'jobs', { ...body, frequency: once ? 'once' : 'cron', ...(once ? { next_run_time: when === 'at' ? time : serverNow() / 1000 } : {}) });
 		tell(`Job ${job.id} is ${job.status}.`);
 		go(`/jobs/${job.id}`);
 	});
