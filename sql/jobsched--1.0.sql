@@ -2027,11 +2027,15 @@ BEGIN
 END $$;
 
 /*
+ * The functions that follow are told how to read: from what is rare, by indexes, job by job.  Statistics of tables that have just been filled
+ * or emptied talk the planner into reading all of jobs again and again; jit costs more than it all.
+ *
  * Locks these jobs, in the order of their ids, as all do who lock several: nobody waits for a job while holding one that comes later,
  * and other locks are taken after all of these.  Those that retention moved while their rows were waited for are found in the kept
  * leaf; when even there somebody is faster, they are left out.
  */
-CREATE FUNCTION jobsched._lock_jobs(ids uuid[]) RETURNS SETOF jobsched.jobs LANGUAGE plpgsql ROWS 1000 SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+CREATE FUNCTION jobsched._lock_jobs(ids uuid[]) RETURNS SETOF jobsched.jobs LANGUAGE plpgsql ROWS 1000
+	SET jit = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off SET enable_seqscan = off AS $$
 DECLARE
 	job jobsched.jobs;
 	found_ids uuid[] := '{}';
@@ -2050,7 +2054,8 @@ END $$;
 
 /* Once jobs that have not ended and that nobody has cancelled, at most `most`; status as job_status says it. */
 CREATE FUNCTION jobsched._find_live(name text, queue smallint, status text, created_after timestamptz, created_before timestamptz, most int)
-	RETURNS uuid[] LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan AS $$
+	RETURNS uuid[] LANGUAGE plpgsql STABLE
+	SET plan_cache_mode = force_custom_plan SET jit = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off SET enable_seqscan = off AS $$
 #variable_conflict use_variable
 DECLARE
 	everything boolean := jobsched._manages_all();
@@ -2061,22 +2066,24 @@ DECLARE
 BEGIN
 	IF status IS NULL OR status IN ('queued', 'running') THEN
 		handed_out := ARRAY(
-			SELECT j.id
+			SELECT d.job_id
 			FROM (SELECT DISTINCT u.job_id FROM jobsched.dispatches d CROSS JOIN LATERAL unnest(d.job_ids) WITH ORDINALITY AS u(job_id, n)
 				WHERE (d.done >> (u.n - 1)::int) & 1 = 0 AND (queue IS NULL OR d.queue = queue) AND (status IS NULL OR d.status = CASE status WHEN 'running' THEN 'claimed' ELSE status END)) d
-			JOIN jobsched.jobs j ON j.id = d.job_id AND j.slot IN (jobsched.slot_of(d.job_id), 16)
-			WHERE NOT EXISTS (SELECT FROM jobsched.timers t WHERE t.job_id = d.job_id)
+			CROSS JOIN LATERAL (SELECT FROM jobsched.jobs j WHERE j.id = d.job_id AND j.slot IN (jobsched.slot_of(d.job_id), 16)
 				AND j.frequency = 'once' AND j.state <> 'cancelled' AND (everything OR j.owner = who) AND (name IS NULL OR j.name = name)
-				AND (created_after IS NULL OR j.created_at >= created_after) AND (created_before IS NULL OR j.created_at < created_before)
+				AND (created_after IS NULL OR j.created_at >= created_after) AND (created_before IS NULL OR j.created_at < created_before) OFFSET 0) j
+			WHERE (SELECT NOT EXISTS (SELECT FROM jobsched.timers t WHERE t.job_id = d.job_id))
 			LIMIT most);
 	END IF;
 	IF (status IS NULL OR status IN ('scheduled', 'retrying', 'paused')) AND cardinality(handed_out) < most THEN
 		planned := ARRAY(
-			SELECT j.id
-			FROM jobsched.timers t JOIN jobsched.jobs j ON j.id = t.job_id AND j.slot IN (jobsched.slot_of(t.job_id), 16)
-			WHERE NOT t.cron AND (queue IS NULL OR t.queue = queue) AND (task IS NULL OR t.task = task)
+			SELECT t.job_id
+			FROM jobsched.timers t
+			CROSS JOIN LATERAL (SELECT j.state FROM jobsched.jobs j WHERE j.id = t.job_id AND j.slot IN (jobsched.slot_of(t.job_id), 16)
 				AND j.frequency = 'once' AND j.state <> 'cancelled' AND (everything OR j.owner = who) AND (name IS NULL OR j.name = name)
-				AND (created_after IS NULL OR j.created_at >= created_after) AND (created_before IS NULL OR j.created_at < created_before)
+				AND (created_after IS NULL OR j.created_at >= created_after) AND (created_before IS NULL OR j.created_at < created_before) OFFSET 0) j
+			WHERE NOT t.cron AND (queue IS NULL OR t.queue = queue) AND (task IS NULL OR t.task = task)
+				AND (status IS DISTINCT FROM 'retrying' OR t.attempt > 1) AND (status IS DISTINCT FROM 'paused' OR t.due_at = 'infinity')
 				AND (status IS NULL OR status = CASE WHEN j.state = 'paused' THEN 'paused' WHEN t.attempt > 1 THEN 'retrying' ELSE 'scheduled' END)
 				/* once, with the run that comes first */
 				AND t.run_at = (SELECT x.run_at FROM jobsched.timers x WHERE x.job_id = t.job_id ORDER BY x.due_at, x.run_at LIMIT 1)
@@ -2090,18 +2097,21 @@ END $$;
  * passed over, so that no order of dispatches matters.  It is being claimed, or another job in it cancelled: its runs end at claim,
  * or the worker is told to stop, since their jobs are cancelled.
  */
-CREATE FUNCTION jobsched._cancel_jobs(ids uuid[]) RETURNS bigint LANGUAGE plpgsql AS $$
+CREATE FUNCTION jobsched._cancel_jobs(ids uuid[]) RETURNS bigint LANGUAGE plpgsql SET jit = off SET enable_material = off SET enable_seqscan = off AS $$
 #variable_conflict use_variable
 DECLARE
 	at timestamptz;
+	leaf smallint;
 	d jobsched.dispatches;
 	n bigint;
+	total bigint := 0;
 BEGIN
 	ids := ARRAY(SELECT l.id FROM jobsched._lock_jobs(ids) l WHERE l.state <> 'cancelled');
 	at := clock_timestamp();
 	/* Nothing of it is left when it has ended meanwhile; what is in neither is being moved. */
-	ids := ARRAY(SELECT j.id FROM unnest(ids) AS u(id) JOIN jobsched.jobs j ON j.id = u.id AND j.slot IN (jobsched.slot_of(u.id), 16)
-		WHERE EXISTS (SELECT FROM jobsched.timers t WHERE t.job_id = u.id) OR NOT coalesce((
+	ids := ARRAY(SELECT u.id FROM unnest(ids) AS u(id)
+		CROSS JOIN LATERAL (SELECT j.rerun_at FROM jobsched.jobs j WHERE j.id = u.id AND j.slot IN (jobsched.slot_of(u.id), 16) OFFSET 0) j
+		WHERE (SELECT EXISTS (SELECT FROM jobsched.timers t WHERE t.job_id = u.id)) OR NOT coalesce((
 			SELECT e.final AND (j.rerun_at IS NULL OR e.finished_at >= j.rerun_at) FROM jobsched.job_executions e WHERE e.job_id = u.id ORDER BY e.finished_at DESC, e.attempt DESC LIMIT 1), false));
 
 	WITH gone AS (DELETE FROM jobsched.timers t WHERE t.job_id = ANY (ids) RETURNING t.job_id, t.run_at, t.attempt, t.task)
@@ -2119,9 +2129,14 @@ BEGIN
 	PERFORM jobsched._urge(w.worker) FROM (SELECT DISTINCT y.worker FROM jobsched.dispatches y CROSS JOIN LATERAL unnest(y.job_ids) WITH ORDINALITY AS r(job_id, n) JOIN unnest(ids) AS u(id) ON u.id = r.job_id
 		WHERE y.status = 'claimed' AND (y.done >> (r.n - 1)::int) & 1 = 0) w;
 
-	UPDATE jobsched.jobs j SET state = 'cancelled', state_by = jobsched.caller(), state_at = at FROM unnest(ids) AS u(id) WHERE j.id = u.id AND j.slot IN (jobsched.slot_of(u.id), 16);
-	GET DIAGNOSTICS n = ROW_COUNT;
-	RETURN n;
+	/* They are locked, so they stay where they are. */
+	FOR leaf IN SELECT jobsched.slot_of(u.id) FROM unnest(ids) AS u(id) UNION SELECT 16 LOOP
+		UPDATE jobsched.jobs j SET state = 'cancelled', state_by = jobsched.caller(), state_at = at
+		WHERE j.slot = leaf AND j.id = ANY (CASE leaf WHEN 16 THEN ids ELSE ARRAY(SELECT u.id FROM unnest(ids) AS u(id) WHERE jobsched.slot_of(u.id) = leaf) END);
+		GET DIAGNOSTICS n = ROW_COUNT;
+		total := total + n;
+	END LOOP;
+	RETURN total;
 END $$;
 
 CREATE FUNCTION jobsched.cancel_jobs(name text DEFAULT NULL, queue text DEFAULT NULL, status text DEFAULT NULL, created_after timestamptz DEFAULT NULL,
@@ -2140,48 +2155,57 @@ Cron jobs are left alone: unschedule(). It waits for whoever is changing one of 
 
 /* Once jobs that have ended so, at most `most`; status as job_status says it. */
 CREATE FUNCTION jobsched._find_failed(name text, queue smallint, status text, created_after timestamptz, created_before timestamptz, most int)
-	RETURNS uuid[] LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan AS $$
+	RETURNS uuid[] LANGUAGE plpgsql STABLE
+	SET plan_cache_mode = force_custom_plan SET jit = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off SET enable_seqscan = off AS $$
 #variable_conflict use_variable
 DECLARE
 	everything boolean := jobsched._manages_all();
 	who text := jobsched.caller();
 BEGIN
 	RETURN ARRAY(
-		SELECT j.id
-		FROM jobsched.job_executions e JOIN jobsched.jobs j ON j.id = e.job_id AND j.slot IN (jobsched.slot_of(e.job_id), 16)
-		WHERE e.final AND e.status IN ('failed', 'cancelled', 'expired') AND (status IS NULL OR e.status = status)
+		SELECT e.job_id
+		FROM jobsched.job_executions e
+		CROSS JOIN LATERAL (SELECT FROM jobsched.jobs j WHERE j.id = e.job_id AND j.slot IN (jobsched.slot_of(e.job_id), 16)
 			AND j.frequency = 'once' AND (everything OR j.owner = who) AND (name IS NULL OR j.name = name) AND (queue IS NULL OR j.queue = queue)
 			AND (j.rerun_at IS NULL OR e.finished_at >= j.rerun_at)
-			AND (created_after IS NULL OR j.created_at >= created_after) AND (created_before IS NULL OR j.created_at < created_before)
-			AND NOT EXISTS (SELECT FROM jobsched.timers t WHERE t.job_id = e.job_id)
+			AND (created_after IS NULL OR j.created_at >= created_after) AND (created_before IS NULL OR j.created_at < created_before) OFFSET 0) j
+		CROSS JOIN LATERAL (SELECT x.run_at, x.attempt FROM jobsched.job_executions x WHERE x.job_id = e.job_id ORDER BY x.finished_at DESC, x.attempt DESC, x.run_at LIMIT 1) l
+		WHERE e.final AND e.status IN ('failed', 'cancelled', 'expired') AND (status IS NULL OR e.status = status)
+			AND (SELECT NOT EXISTS (SELECT FROM jobsched.timers t WHERE t.job_id = e.job_id))
 			/* its last one, and one of them when several ended in one moment */
-			AND (e.run_at, e.attempt) = (SELECT x.run_at, x.attempt FROM jobsched.job_executions x WHERE x.job_id = e.job_id ORDER BY x.finished_at DESC, x.attempt DESC, x.run_at LIMIT 1)
+			AND e.run_at = l.run_at AND e.attempt = l.attempt
 		LIMIT most);
 END $$;
 
 /* As retry() of each; those that somebody else has retried meanwhile are left out. */
-CREATE FUNCTION jobsched._retry_jobs(ids uuid[]) RETURNS bigint LANGUAGE plpgsql AS $$
+CREATE FUNCTION jobsched._retry_jobs(ids uuid[]) RETURNS bigint LANGUAGE plpgsql SET jit = off SET enable_material = off SET enable_seqscan = off AS $$
 #variable_conflict use_variable
 DECLARE
 	at timestamptz;
+	leaf smallint;
 	n bigint;
+	total bigint := 0;
 BEGIN
 	ids := ARRAY(SELECT l.id FROM jobsched._lock_jobs(ids) l);
 	at := clock_timestamp();
-	WITH again AS (
-		UPDATE jobsched.jobs j SET state = 'active', expires_at = NULL, rerun_at = at
-		FROM unnest(ids) AS u(id)
-		WHERE j.id = u.id AND j.slot IN (jobsched.slot_of(u.id), 16) AND NOT EXISTS (SELECT FROM jobsched.timers t WHERE t.job_id = u.id)
-			AND (SELECT e.final AND e.status IN ('failed', 'cancelled', 'expired') AND (j.rerun_at IS NULL OR e.finished_at >= j.rerun_at)
-				FROM jobsched.job_executions e WHERE e.job_id = u.id ORDER BY e.finished_at DESC, e.attempt DESC LIMIT 1)
-		RETURNING j.id, j.name, j.priority, j.queue),
-	calm AS (DELETE FROM jobsched.expiries e USING again a WHERE e.job_id = a.id),
-	t AS (
-		INSERT INTO jobsched.timers AS t (due_at, run_at, job_id, task, priority, queue, segment)
-		SELECT at, at, a.id, jobsched._task_hash(a.name), a.priority, a.queue, jobsched.segment_of(a.id) FROM again a
-		RETURNING jobsched._wake(t.queue, t.priority, t.due_at))
-	SELECT count(*) INTO n FROM t;
-	RETURN n;
+	/* They are locked, so they stay where they are. */
+	FOR leaf IN SELECT jobsched.slot_of(u.id) FROM unnest(ids) AS u(id) UNION SELECT 16 LOOP
+		WITH again AS (
+			UPDATE jobsched.jobs j SET state = 'active', expires_at = NULL, rerun_at = at
+			WHERE j.slot = leaf AND j.id = ANY (CASE leaf WHEN 16 THEN ids ELSE ARRAY(SELECT u.id FROM unnest(ids) AS u(id) WHERE jobsched.slot_of(u.id) = leaf) END)
+				AND (SELECT NOT EXISTS (SELECT FROM jobsched.timers t WHERE t.job_id = j.id))
+				AND (SELECT e.final AND e.status IN ('failed', 'cancelled', 'expired') AND (j.rerun_at IS NULL OR e.finished_at >= j.rerun_at)
+					FROM jobsched.job_executions e WHERE e.job_id = j.id ORDER BY e.finished_at DESC, e.attempt DESC LIMIT 1)
+			RETURNING j.id, j.name, j.priority, j.queue),
+		calm AS (DELETE FROM jobsched.expiries e USING again a WHERE e.job_id = a.id),
+		t AS (
+			INSERT INTO jobsched.timers AS t (due_at, run_at, job_id, task, priority, queue, segment)
+			SELECT at, at, a.id, jobsched._task_hash(a.name), a.priority, a.queue, jobsched.segment_of(a.id) FROM again a
+			RETURNING jobsched._wake(t.queue, t.priority, t.due_at))
+		SELECT count(*) INTO n FROM t;
+		total := total + n;
+	END LOOP;
+	RETURN total;
 END $$;
 
 CREATE FUNCTION jobsched.retry_jobs(name text DEFAULT NULL, queue text DEFAULT NULL, status text DEFAULT NULL, created_after timestamptz DEFAULT NULL,
@@ -2204,7 +2228,8 @@ It waits for whoever is changing one of the jobs. Errors: JS001 names the argume
  */
 CREATE FUNCTION jobsched.ended_since(since timestamptz, seen pg_snapshot DEFAULT NULL) RETURNS TABLE (job_id uuid, run_at timestamptz, attempt smallint, name text, queue text, status text, final boolean,
 		reason text, error text, result_payload jsonb, queued_at timestamptz, started_at timestamptz, finished_at timestamptz, worker_id text)
-	LANGUAGE plpgsql STABLE ROWS 100 SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+	LANGUAGE plpgsql STABLE ROWS 100 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 DECLARE
 	leaf smallint := jobsched._open_slot();
@@ -2900,9 +2925,10 @@ CREATE FUNCTION jobsched._timers_between(queue smallint, after timestamptz, upto
 			LIMIT jobsched._count_limit()) x LIMIT jobsched._count_limit()) y
 $$;
 
+/* clock_timestamp() would be asked for each row, and be no condition of the index. */
 CREATE FUNCTION jobsched._oldest_due(queue smallint) RETURNS float8 LANGUAGE sql STABLE AS $$
 	SELECT extract(epoch FROM clock_timestamp() - min(x.due_at))::float8 FROM generate_series(0, 9) AS p(priority)
-	CROSS JOIN LATERAL (SELECT t.due_at FROM jobsched.timers t WHERE t.queue = _oldest_due.queue AND t.priority = p.priority AND t.due_at <= clock_timestamp()
+	CROSS JOIN LATERAL (SELECT t.due_at FROM jobsched.timers t WHERE t.queue = _oldest_due.queue AND t.priority = p.priority AND t.due_at <= statement_timestamp()
 		ORDER BY t.due_at LIMIT 1) x
 $$;
 
@@ -3168,7 +3194,7 @@ CREATE FUNCTION jobsched._metrics_due() RETURNS int LANGUAGE sql IMMUTABLE AS $$
 
 CREATE FUNCTION jobsched._due_now(queue smallint, most int) RETURNS bigint LANGUAGE sql STABLE AS $$
 	SELECT count(*) FROM (SELECT FROM generate_series(0, 9) AS p(priority)
-		CROSS JOIN LATERAL (SELECT FROM jobsched.timers t WHERE t.queue = _due_now.queue AND t.priority = p.priority AND t.due_at <= clock_timestamp() LIMIT most) x LIMIT most) y
+		CROSS JOIN LATERAL (SELECT FROM jobsched.timers t WHERE t.queue = _due_now.queue AND t.priority = p.priority AND t.due_at <= statement_timestamp() LIMIT most) x LIMIT most) y
 $$;
 
 /* The numbers of jobsched.metrics() by name, with what Prometheus wants to know of each. */
@@ -3225,7 +3251,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION jobsched.metrics(OUT name text, OUT type text, OUT help text, OUT labels jsonb, OUT value float8) RETURNS SETOF record
-	LANGUAGE sql VOLATILE ROWS 500 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+	LANGUAGE sql VOLATILE ROWS 500 SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 	SELECT 'jobsched_' || v.name, h.type, h.help, v.labels, v.value
 	FROM jobsched._metrics_values() v
 	JOIN (VALUES (1, 'jobs_submitted_total', 'counter', 'Jobs submitted.'),
