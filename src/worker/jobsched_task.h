@@ -32,7 +32,8 @@
  *    A process is killed TASK_GRACE seconds later.
  *  - Several threads run tasks at the same time, also of the same name: shared state needs a lock.  A context belongs
  *    to the thread it was given to, and ends with the function.  In a process of its own a task sees the state that its
- *    object had when it was loaded, or that a run before it left there; what it changes ends with the process.
+ *    object had when it was loaded, or that a run before it left there; what it changes ends with the process.  Threads
+ *    that the object started while it was loaded are not there: tasks start what they need.
  *  - All text is UTF-8; bytes that are not become U+FFFD.
  */
 #ifndef JOBSCHED_TASK_H
