@@ -22,9 +22,9 @@ TaskTest::on($stack);
 mkdir "$dir/tasks" or die "$dir/tasks: $!";
 build("$FindBin::Bin/../plugin/$_.c", "$dir/tasks/$_.so") for 'tasks', 'misbehave';
 
-my %process = (JOBSCHED_TASK_PATH => "$dir/tasks", TASK_ISOLATION => 'process', TASK_GRACE => 0.5, MAX_CONCURRENCY => 6);
+my %process = (JOBSCHED_TASK_PATH => "$dir/tasks", TASK_ISOLATION => 'process', TASK_GRACE => 1.5, MAX_CONCURRENCY => 6);
 
-sub gone { my ($pid) = @_; return $stack->wait_for("the end of process $pid", sub { return !-e "/proc/$pid" }, 10) }
+sub gone { my ($pid) = @_; return $stack->wait_for("the end of process $pid", sub { return !-e "/proc/$pid" }, 20) }
 sub started { my ($id) = @_; return $stack->wait_for_sql("SELECT status FROM jobsched.job_status WHERE id = '$id'", 'running') }
 sub surroundings { return final(submit('surroundings', {}))->{result} }
 # do(WHAT, more): the payload of the task misbehave
@@ -58,7 +58,7 @@ sub goes_wrong
 		[ 'a signal from outside', do_it('kill'), { status => 'failed', reason => 'signal', error => qr/^killed by signal 9 \(Killed\), not by the worker: / } ],
 		[ 'exit', do_it('exit'), { status => 'failed', reason => 'exit_code', error => 'the task ended its process without a result, exit code 3' } ],
 		[ 'also with exit code 0', do_it('exit at once'), { status => 'failed', reason => 'exit_code', error => 'the task ended its process without a result, exit code 0' } ],
-		[ 'a hang', do_it('hang'), { status => 'failed', reason => 'timeout', error => 'the time limit of 0.5 s is over; the task did not stop within 0.5 s more, and was killed' }, { timeout => '0.5 s' } ],
+		[ 'a hang', do_it('hang'), { status => 'failed', reason => 'timeout', error => 'the time limit of 0.5 s is over; the task did not stop within 1.5 s more, and was killed' }, { timeout => '0.5 s' } ],
 		[ 'too much CPU time', do_it('loop'), { status => 'failed', reason => 'cpu_limit', error => qr/^killed by signal \d+ \(.*\); TASK_MAX_CPU is 1 s$/ } ],
 		[ 'a bomb of processes', do_it('multiply'), { status => 'failed', reason => 'process_limit', error => qr/^killed: it had started \d+ processes .*; TASK_MAX_PROCESSES is 20$/ } ],
 		[ 'a few processes are allowed', do_it('start some'), { status => 'succeeded' } ],
@@ -74,7 +74,7 @@ sub goes_wrong
 		[ 'what is late and succeeds has succeeded', do_it('ignore'), { status => 'succeeded' }, { timeout => '0.3 s' } ],
 		[ 'a process in the background', do_it('leave a process'), { status => 'succeeded', result => qr/^\d+$/ } ],
 		[ 'a daemon', do_it('leave a daemon'), { status => 'succeeded', result => qr/^\d+$/ } ]);
-	cmp_ok($ends[5]{seconds}, '<', 3, 'a hang is killed when its grace is over');
+	cmp_ok($ends[5]{seconds}, '<', 6, 'a hang is killed when its grace is over');
 	gone($_->{result}) for @ends[ -2, -1 ];
 	pass('what a task leaves running is killed');
 	my $server = surroundings()->{parent};
@@ -119,8 +119,9 @@ subtest 'processes that serve many runs' => sub {
 		my $after = $pid->();
 		ok($stays ? $after == $before : $after != $before, "$what: the process " . ($stays ? 'serves on' : 'ends'));
 	}
-	sleep 1.1;    # the signal would come now
 	my $last = $pid->();
+	all_end([ 'spoils signals', do_it('spoil signals'), { status => 'succeeded' } ], [ 'what the next run does not notice', 'sleep', { seconds => 1.5 }, { status => 'succeeded' } ]);
+	is($pid->(), $last, 'in the same process');
 	all_end([ 'each run has its CPU time', do_it('loop'), { status => 'failed', reason => 'cpu_limit' } ]);
 	isnt($pid->(), $last, 'and when it is used up the process ends');
 	is($stack->stop_worker, 0, 'it stops');
@@ -156,7 +157,7 @@ subtest 'cancelling' => sub {
 	my $start = time;
 	$stack->sql("SELECT jobsched.cancel('$_')") for @ids;
 	is(final($_)->{status}, 'cancelled', 'a cancelled run ends') for reverse @ids;
-	cmp_ok(time - $start, '<', 4, 'when its grace is over');
+	cmp_ok(time - $start, '<', 7, 'when its grace is over');
 	$stack->wait_for('the end of their processes', sub { my %now = family($server); return !grep { $_ eq 'misbehave' || $_ eq 'sleep' } values %now }, 10);
 	is($stack->stop_worker, 0, 'it stops');
 };
