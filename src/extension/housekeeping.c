@@ -24,8 +24,10 @@ static void
 read_dispatches(Scheduler *s, TimestampTz now)
 {
 	int64	   *queued = palloc0(Max(s->queues->count, 1) * sizeof(int64));
-	uint64		rows = txn_run(&plan_in_flight, NULL, NULL);
+	uint64		rows;
 
+	queues_count_begin(s->queues);
+	rows = txn_run(&plan_in_flight, NULL, NULL);
 	outbox_begin(s->outbox);
 	for (uint64 row = 0; row < rows; row++)
 	{

@@ -11,6 +11,7 @@
 #include "utils/builtins.h"
 
 #include "txn.h"
+#include "window.h"
 
 #define MIN_WINDOW 8			/* dispatches, automatic */
 #define WINDOW_PER_SLOT 4
@@ -246,18 +247,29 @@ queues_room(const Queues *queues, const Queue *queue)
 	return (int) Max(window - queued_now(queues, queue), 0);
 }
 
-/*
- * A dispatch that was claimed between the count and the reading of the counters stays counted until the next time: the
- * window is rather too full than overrun.
- */
+void
+queues_count_begin(Queues *queues)
+{
+	for (int i = 0; i < queues->count; i++)
+	{
+		Queue	   *queue = queues->items[i];
+
+		queue->enqueued_before = pg_atomic_read_u64(&queues->db->enqueued[JS_BUCKET(queue->id)]);
+		queue->dequeued_before = pg_atomic_read_u64(&queues->db->dequeued[JS_BUCKET(queue->id)]);
+	}
+}
+
 void
 queues_counted(Queues *queues, Queue *queue, int64 counted)
 {
 	int			bucket = JS_BUCKET(queue->id);
+	uint64		enqueued = pg_atomic_read_u64(&queues->db->enqueued[bucket]);
+	uint64		dequeued = pg_atomic_read_u64(&queues->db->dequeued[bucket]);
+	int64		known = queue->counted + (int64) (enqueued - queue->enqueued_then) - (int64) (dequeued - queue->dequeued_then);
 
-	queue->counted = counted;
-	queue->enqueued_then = pg_atomic_read_u64(&queues->db->enqueued[bucket]);
-	queue->dequeued_then = pg_atomic_read_u64(&queues->db->dequeued[bucket]);
+	queue->counted = window_settle(known, counted, enqueued - queue->enqueued_before, dequeued - queue->dequeued_before);
+	queue->enqueued_then = enqueued;
+	queue->dequeued_then = dequeued;
 }
 
 void

@@ -32,6 +32,8 @@ typedef struct Queue
 	int64		counted;		/* dispatches 'queued' when last counted ... */
 	uint64		enqueued_then;	/* ... and the database's counters then */
 	uint64		dequeued_then;
+	uint64		enqueued_before;	/* the same when counting began */
+	uint64		dequeued_before;
 	QueueHead	heads[JS_PRIORITIES];
 } Queue;
 
@@ -68,7 +70,8 @@ extern bool queues_want_probe(const Queues *queues);
 /* More dispatches that the window admits now. */
 extern int	queues_room(const Queues *queues, const Queue *queue);
 
-/* The number of 'queued' dispatches of a queue was counted just now, counters read afterwards. */
+/* Before the snapshot in which 'queued' dispatches are counted; then for each queue what was counted. */
+extern void queues_count_begin(Queues *queues);
 extern void queues_counted(Queues *queues, Queue *queue, int64 counted);
 
 /* A dispatch was promoted (committed). */
