@@ -18,6 +18,7 @@
 #include "utils/builtins.h"
 #include "utils/uuid.h"
 
+#include "functions.h"
 #include "promote_cron.h"
 #include "txn.h"
 
@@ -222,11 +223,11 @@ insert_dispatch(Made *made, const Head *head, const DueRun *runs, int count, Tim
 	Datum		values[11];
 	pg_uuid_t	id;
 
-	/* Random (version 4): an id that came back after a crash would confuse late claims. */
-	if (!pg_strong_random(&id, sizeof(id)))
-		ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate random values"));
-	id.data[6] = (id.data[6] & 0x0F) | 0x40;
-	id.data[8] = (id.data[8] & 0x3F) | 0x80;
+	/*
+	 * By time, so that dead entries of the index lie together and are passed over once they are known to be dead; and random (70 bits): an
+	 * id that came back after a crash would confuse late claims.
+	 */
+	functions_new_id(0, &id);
 
 	for (int i = 0; i < count; i++)
 	{
