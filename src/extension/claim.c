@@ -37,8 +37,8 @@
 JS_FUNCTION(js_claim);
 
 /*
- * What a live worker may have at once of $3, in its order; nothing when this database is not ours.  Rows that are locked are left alone,
- * so that nothing is waited for and no subtransaction is needed.
+ * What a live worker may have at once of $3, in its order; nothing when this database is not ours, as _adopted() says.  Rows that
+ * are locked are left alone, so that nothing is waited for and no subtransaction is needed.
  */
 static CallPlan plan_take = {	/* guard: M_CLAIM_NO_STATUS */
 	.sql = "WITH c AS (UPDATE jobsched.dispatches d SET status = 'claimed', worker = $1, claim_token = $2, claimed_at = $4"
