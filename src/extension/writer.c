@@ -27,10 +27,13 @@ static struct
 	Oid			oid;
 }			known[KNOWN];
 
+static uint32 forgotten;		/* how often */
+
 static void
 forget(Datum arg, int cache, uint32 hash)
 {
 	memset(known, 0, sizeof(known));
+	forgotten++;
 }
 
 Oid
@@ -38,6 +41,7 @@ writer_relation(const char *name)
 {
 	static bool listening;
 	uint32		place = string_hash(name, NAMEDATALEN) % KNOWN;
+	uint32		before;
 	Oid			oid;
 
 	if (OidIsValid(known[place].oid) && strcmp(known[place].name, name) == 0)
@@ -48,11 +52,16 @@ writer_relation(const char *name)
 		CacheRegisterSyscacheCallback(NAMESPACEOID, forget, (Datum) 0);
 		listening = true;
 	}
+	before = forgotten;
 	oid = get_relname_relid(name, get_namespace_oid("jobsched", false));
 	if (!OidIsValid(oid))
 		ereport(ERROR, errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation \"jobsched.%s\" does not exist", name));
-	strlcpy(known[place].name, name, NAMEDATALEN);
-	known[place].oid = oid;
+	/* What was to be forgotten while it was looked up may have been this. */
+	if (forgotten == before)
+	{
+		strlcpy(known[place].name, name, NAMEDATALEN);
+		known[place].oid = oid;
+	}
 	return oid;
 }
 
