@@ -97,10 +97,16 @@ js_uuid_v7(PG_FUNCTION_ARGS)
 	PG_RETURN_UUID_P(uuid);
 }
 
+int
+functions_slot_of(const pg_uuid_t *uuid)
+{
+	return uuid->data[6] & 0x0F;
+}
+
 Datum
 js_slot_of(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_INT16(PG_GETARG_UUID_P(0)->data[6] & 0x0F);
+	PG_RETURN_INT16((int16) functions_slot_of(PG_GETARG_UUID_P(0)));
 }
 
 Datum

@@ -11,6 +11,9 @@
 /* A UUID version 7 (RFC 9562), whose four highest bits of rand_a are the slot, 0..15. */
 extern void functions_new_id(int slot, pg_uuid_t *uuid);
 
+/* The slot that an id was made with. */
+extern int	functions_slot_of(const pg_uuid_t *uuid);
+
 /* Hash of a task's name as timers.task keeps it. */
 extern int32 functions_task_hash(const char *name, int len);
 

@@ -15,7 +15,7 @@
 #include "utils/memutils.h"
 #include "utils/numeric.h"
 
-#define NAME_MOST 255			/* characters */
+#define NAME_MOST 255			/* characters, also of unique_key */
 #define QUEUE_MOST 100
 #define EPOCH_MOST 253402300799.0	/* the end of the year 9999 */
 #define DURATION_MOST (30 * USECS_PER_DAY)
@@ -33,19 +33,40 @@ jobspec_init(JobSpec *spec)
 /* ------------------------------------------------------------------ values */
 
 /* ASCII only: which others are control characters is the locale's business. */
-bool
-jobspec_name(JobSpec *spec, const char *name, int len)
+static bool
+is_name(const char *text, int len)
 {
 	if (len < 1 || len > NAME_MOST)
 		return false;
 	for (int i = 0; i < len; i++)
 	{
-		if (name[i] < ' ' || name[i] > '~')
+		if (text[i] < ' ' || text[i] > '~')
 			return false;
 	}
+	return true;
+}
+
+bool
+jobspec_name(JobSpec *spec, const char *name, int len)
+{
 	spec->name = name;
 	spec->name_len = len;
-	return true;
+	return is_name(name, len);
+}
+
+bool
+jobspec_unique_key(JobSpec *spec, const char *key, int len)
+{
+	spec->unique_key = key;
+	spec->unique_key_len = len;
+	return is_name(key, len);
+}
+
+/* Without a key it changes nothing, but must be right. */
+bool
+jobspec_unique_mode(JobSpec *spec, const char *word, int len)
+{
+	return len == 4 && memcmp(word, "keep", 4) == 0;
 }
 
 static bool
@@ -339,7 +360,7 @@ read_time(const JsonbValue *v, TimestampTz *at)
 typedef enum Field
 {
 	F_NAME, F_PAYLOAD, F_RUN_AT, F_QUEUE, F_PRIORITY, F_MAX_RETRIES, F_TIMEOUT, F_EXPIRES_AT, F_RETRY_DELAY, F_RETRY_DELAY_MAX,
-	F_BACKOFF, F_FREQUENCY, F_TRACEPARENT
+	F_BACKOFF, F_FREQUENCY, F_TRACEPARENT, F_UNIQUE_KEY, F_UNIQUE_MODE
 } Field;
 
 static const struct
@@ -362,6 +383,8 @@ static const struct
 	{"retry_delay_max", F_RETRY_DELAY_MAX, 1 << JOBSPEC_SQL},
 	{"backoff", F_BACKOFF, 1 << JOBSPEC_SQL},
 	{"traceparent", F_TRACEPARENT, 1 << JOBSPEC_SQL | 1 << JOBSPEC_REST},
+	{"unique_key", F_UNIQUE_KEY, 1 << JOBSPEC_SQL | 1 << JOBSPEC_REST},
+	{"unique_mode", F_UNIQUE_MODE, 1 << JOBSPEC_SQL},
 };
 
 static bool
@@ -400,6 +423,10 @@ set_field(JobSpec *spec, Field field, const JsonbValue *v)
 			return v->type == jbvString && jobspec_backoff(spec, v->val.string.val, v->val.string.len);
 		case F_TRACEPARENT:
 			return v->type == jbvString && jobspec_traceparent(spec, v->val.string.val, v->val.string.len);
+		case F_UNIQUE_KEY:
+			return v->type == jbvString && jobspec_unique_key(spec, v->val.string.val, v->val.string.len);
+		case F_UNIQUE_MODE:
+			return v->type == jbvString && jobspec_unique_mode(spec, v->val.string.val, v->val.string.len);
 		case F_FREQUENCY:
 			return v->type == jbvString && v->val.string.len == 4 && memcmp(v->val.string.val, "once", 4) == 0;
 	}

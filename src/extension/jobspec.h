@@ -1,7 +1,7 @@
 /*
  * jobspec.h: what somebody submits, read from arguments or JSON.
  *
- * Only plain jobs are read here: one run, no unique_key, every value beyond doubt valid.  Whatever is not goes to the
+ * Only plain jobs are read here: one run, of a unique_key no more than "keep", every value beyond doubt valid.  Whatever is not goes to the
  * script's jobsched._submit(), which knows all the rest and says what is wrong.
  */
 #ifndef JOBSCHED_JOBSPEC_H
@@ -32,6 +32,8 @@ typedef struct JobSpec
 	TimestampTz expires_at;
 	const char *backoff;		/* one of the three words, NUL-terminated */
 	const char *traceparent;	/* JOBSPEC_TRACEPARENT bytes, or NULL */
+	const char *unique_key;		/* NULL: none */
+	int			unique_key_len;
 } JobSpec;
 
 /* Length of a traceparent of version 00 (W3C Trace Context). */
@@ -55,6 +57,8 @@ extern bool jobspec_priority(JobSpec *spec, int32 priority);
 extern bool jobspec_max_retries(JobSpec *spec, int32 max_retries);
 extern bool jobspec_backoff(JobSpec *spec, const char *word, int len);
 extern bool jobspec_traceparent(JobSpec *spec, const char *text, int len);
+extern bool jobspec_unique_key(JobSpec *spec, const char *key, int len);
+extern bool jobspec_unique_mode(JobSpec *spec, const char *word, int len);
 extern bool jobspec_is_duration(const Interval *interval, bool zero);
 
 /* A job in JSON, which the spec points into. */

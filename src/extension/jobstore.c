@@ -53,6 +53,13 @@ static CallPlan plan_expiries = {
 	.types = {UUIDARRAYOID, TIMESTAMPTZARRAYOID}
 };
 
+/* $1: owner; those it could take come back, in their order. */
+static CallPlan plan_take_keys = {
+	.sql = "INSERT INTO jobsched.unique_keys (owner, key, job_id) SELECT $1, u.key, u.id FROM unnest($2, $3) u (key, id) ON CONFLICT DO NOTHING RETURNING job_id",
+	.nargs = 3,
+	.types = {TEXTOID, TEXTARRAYOID, UUIDARRAYOID}
+};
+
 /* ------------------------------------------------------------------ small tables */
 
 /* The first use of a new database claims it: see _first_use() in the script. */
@@ -194,21 +201,23 @@ add_job(Writer *writer, const NewJob *job, const Common *common)
 	set(values, nulls, JOBS_RETRY_DELAY_MAX, spec->has_retry_delay_max, IntervalPGetDatum(&spec->retry_delay_max));
 	values[JOBS_BACKOFF] = CStringGetTextDatum(spec->backoff);
 	set(values, nulls, JOBS_EXPIRES_AT, spec->has_expires_at, TimestampTzGetDatum(spec->expires_at));
-	nulls[JOBS_UNIQUE_KEY] = nulls[JOBS_RERUN_AT] = nulls[JOBS_STATE_BY] = nulls[JOBS_STATE_AT] = true;
+	set(values, nulls, JOBS_UNIQUE_KEY, spec->unique_key != NULL,
+		spec->unique_key != NULL ? PointerGetDatum(cstring_to_text_with_len(spec->unique_key, spec->unique_key_len)) : (Datum) 0);
+	nulls[JOBS_RERUN_AT] = nulls[JOBS_STATE_BY] = nulls[JOBS_STATE_AT] = true;
 	set(values, nulls, JOBS_TRACEPARENT, spec->traceparent != NULL,
 		spec->traceparent != NULL ? PointerGetDatum(cstring_to_text_with_len(spec->traceparent, JOBSPEC_TRACEPARENT)) : (Datum) 0);
 	writer_add(writer, values, nulls);
 }
 
 static void
-add_timer(Writer *writer, const NewJob *job)
+add_timer(Writer *writer, const NewJob *job, int32 task)
 {
 	Datum		values[TIMERS_COLUMNS] = {0};
 	bool		nulls[TIMERS_COLUMNS] = {0};
 
 	values[TIMERS_DUE_AT] = values[TIMERS_RUN_AT] = TimestampTzGetDatum(job->due);
 	values[TIMERS_JOB_ID] = UUIDPGetDatum(&job->id);
-	values[TIMERS_TASK] = Int32GetDatum(functions_task_hash(job->spec->name, job->spec->name_len));
+	values[TIMERS_TASK] = Int32GetDatum(task);
 	values[TIMERS_ATTEMPT] = Int16GetDatum(1);
 	values[TIMERS_FAILURES] = values[TIMERS_LOSSES] = Int16GetDatum(0);
 	values[TIMERS_PRIORITY] = Int16GetDatum(job->spec->priority);
@@ -216,15 +225,6 @@ add_timer(Writer *writer, const NewJob *job)
 	values[TIMERS_SEGMENT] = Int16GetDatum(functions_segment_of(&job->id));
 	values[TIMERS_CRON] = BoolGetDatum(false);
 	writer_add(writer, values, nulls);
-}
-
-static void
-count_job(const JobSpec *spec)
-{
-	int32		task = functions_task_hash(spec->name, spec->name_len);
-
-	metrics_name(task, spec->name, spec->name_len);
-	metrics_submitted(task, 1);
 }
 
 /* What the scheduler has to see to when their expires_at has come. */
@@ -250,10 +250,102 @@ add_expiries(const NewJob *jobs, int count)
 }
 
 void
+jobstore_new_ids(NewJob *jobs, int count)
+{
+	Snapshot	snapshot;
+	int			slot;
+
+	if (count == 0)
+		return;
+	PreventCommandIfReadOnly("jobsched.submit()");
+	snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	claim_database(snapshot);
+	slot = ring_open_slot(snapshot);
+	UnregisterSnapshot(snapshot);
+	for (int i = 0; i < count; i++)
+		functions_new_id(slot, &jobs[i].id);
+}
+
+static const char *
+owner(void)
+{
+	return GetUserNameFromId(GetOuterUserId(), false);
+}
+
+static int
+compare_keys(const void *a, const void *b)
+{
+	const NewJob *x = *(NewJob *const *) a;
+	const NewJob *y = *(NewJob *const *) b;
+	int			order = memcmp(x->spec->unique_key, y->spec->unique_key, Min(x->spec->unique_key_len, y->spec->unique_key_len));
+
+	if (order == 0)
+		order = x->spec->unique_key_len - y->spec->unique_key_len;
+	return order != 0 ? order : (x > y) - (x < y);
+}
+
+/* Of jobs with a key, in its order. */
+typedef struct Keyed
+{
+	NewJob	  **jobs;
+	int			count;
+} Keyed;
+
+static void
+take_keys(void *arg)
+{
+	Keyed	   *keyed = arg;
+	Column		keys = {0},
+				ids = {0};
+	Datum		values[3];
+	uint64		rows,
+				row = 0;
+	bool		isnull;
+
+	for (int i = 0; i < keyed->count; i++)
+	{
+		const JobSpec *spec = keyed->jobs[i]->spec;
+
+		column_add(&keys, PointerGetDatum(cstring_to_text_with_len(spec->unique_key, spec->unique_key_len)));
+		column_add(&ids, UUIDPGetDatum(&keyed->jobs[i]->id));
+	}
+	values[0] = CStringGetTextDatum(owner());
+	values[1] = column_array(&keys, TEXTOID);
+	values[2] = column_array(&ids, UUIDOID);
+	rows = call_query(&plan_take_keys, values, NULL);
+	for (int i = 0; i < keyed->count; i++)
+	{
+		NewJob	   *job = keyed->jobs[i];
+
+		job->key_taken = row == rows || memcmp(DatumGetUUIDP(call_value(row, 1, &isnull)), &job->id, sizeof(job->id)) != 0;
+		row += job->key_taken ? 0 : 1;
+	}
+	if (row != rows)
+		elog(ERROR, UINT64_FORMAT " unique_keys were taken, " UINT64_FORMAT " in order", rows, row);
+}
+
+void
+jobstore_take_keys(NewJob *jobs, int count)
+{
+	Keyed		keyed = {.jobs = palloc(Max(count, 1) * sizeof(NewJob *))};
+
+	for (int i = 0; i < count; i++)
+	{
+		if (jobs[i].spec->unique_key != NULL)
+			keyed.jobs[keyed.count++] = &jobs[i];
+	}
+	if (keyed.count > 0)
+	{
+		qsort(keyed.jobs, keyed.count, sizeof(NewJob *), compare_keys);
+		call_inside(take_keys, &keyed);
+	}
+	pfree(keyed.jobs);
+}
+
+void
 jobstore_insert(NewJob *jobs, int count)
 {
 	MemoryContext rows = AllocSetContextCreate(CurrentMemoryContext, "jobsched new rows", ALLOCSET_DEFAULT_SIZES);
-	Snapshot	snapshot;
 	Common		common;
 	Writer		new_jobs,
 				new_timers;
@@ -262,14 +354,10 @@ jobstore_insert(NewJob *jobs, int count)
 
 	if (count == 0)
 		return;
-	PreventCommandIfReadOnly("jobsched.submit()");
-	snapshot = RegisterSnapshot(GetTransactionSnapshot());
-	claim_database(snapshot);
-	common.slot = ring_open_slot(snapshot);
-	UnregisterSnapshot(snapshot);
+	common.slot = functions_slot_of(&jobs[0].id);
 	common.frequency = CStringGetTextDatum("once");
 	common.state = CStringGetTextDatum("active");
-	common.owner = CStringGetTextDatum(GetUserNameFromId(GetOuterUserId(), false));
+	common.owner = CStringGetTextDatum(owner());
 	common.empty_payload = JsonbPGetDatum(JsonbValueToJsonb(&empty));
 	common.created_at = GetCurrentTransactionStartTimestamp();
 
@@ -279,13 +367,13 @@ jobstore_insert(NewJob *jobs, int count)
 	for (int i = 0; i < count; i++)
 	{
 		NewJob	   *job = &jobs[i];
+		int32		task = functions_task_hash(job->spec->name, job->spec->name_len);
 
-		functions_new_id(common.slot, &job->id);
 		job->due = job->spec->has_run_at ? job->spec->run_at : GetCurrentTimestamp();
 		add_job(&new_jobs, job, &common);
-		add_timer(&new_timers, job);
+		add_timer(&new_timers, job, task);
 		wakeup_note(job->queue, job->spec->priority, job->due);
-		count_job(job->spec);
+		metrics_submitted(task, job->spec->name, job->spec->name_len);
 		if (new_jobs.count == 0)
 			MemoryContextReset(rows);
 	}

@@ -23,15 +23,28 @@ enum
 typedef struct NewJob
 {
 	const JobSpec *spec;
-	pg_uuid_t	id;				/* set by jobstore_insert() */
-	TimestampTz due;			/* the same */
+	pg_uuid_t	id;				/* set by jobstore_new_ids() */
+	bool		key_taken;		/* set by jobstore_take_keys(): a job has its unique_key already */
+	TimestampTz due;			/* set by jobstore_insert() */
 	int16		queue;			/* set by the caller: jobstore_queue() */
 } NewJob;
 
 /* Id of a queue, made when there is none of that name. */
 extern int16 jobstore_queue(const JobSpec *spec);
 
-/* Stores them, in the current transaction; the scheduler is woken when it commits. */
+/* Gives them ids of the open leaf. */
+extern void jobstore_new_ids(NewJob *jobs, int count);
+
+/*
+ * Takes the unique_keys for these ids, in the order of the keys, so that two calls do not wait for each other; of two that are
+ * alike the first gets it.  May wait for transactions that take the same.
+ */
+extern void jobstore_take_keys(NewJob *jobs, int count);
+
+/*
+ * Stores jobs that have ids, all of the same leaf, and their keys; in the current transaction, and the scheduler is woken when it
+ * commits.
+ */
 extern void jobstore_insert(NewJob *jobs, int count);
 
 #endif

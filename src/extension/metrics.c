@@ -273,12 +273,14 @@ add_record(Kind kind, int task, MetricsEnd end, bool alone)
 }
 
 void
-metrics_submitted(int32 task, int n)
+metrics_submitted(int32 task, const char *name, int len)
 {
 	JsDatabase *db = shmem_my_database();
 
-	if (db != NULL)
-		add_record(KIND_SUBMITTED, enter_task(&db->metrics, task), METRICS_SUCCEEDED, false)->n += n;
+	if (db == NULL)
+		return;
+	metrics_name(task, name, len);
+	add_record(KIND_SUBMITTED, enter_task(&db->metrics, task), METRICS_SUCCEEDED, false)->n++;
 }
 
 void
@@ -324,10 +326,8 @@ js_submitted(PG_FUNCTION_ARGS)
 {
 	text	   *name = PG_GETARG_TEXT_PP(0);
 	int			len = (int) VARSIZE_ANY_EXHDR(name);
-	int32		task = functions_task_hash(VARDATA_ANY(name), len);
 
-	metrics_name(task, VARDATA_ANY(name), len);
-	metrics_submitted(task, 1);
+	metrics_submitted(functions_task_hash(VARDATA_ANY(name), len), VARDATA_ANY(name), len);
 	PG_RETURN_VOID();
 }
 

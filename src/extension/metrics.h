@@ -76,8 +76,9 @@ extern void metrics_init(JsMetrics *metrics);
 /* Somebody knows the name that belongs to a hash. */
 extern void metrics_name(int32 task, const char *name, int len);
 
-/* Each counts when this transaction has committed. */
-extern void metrics_submitted(int32 task, int n);
+/* A job of this task was made; counts when this transaction has committed, as what follows. */
+extern void metrics_submitted(int32 task, const char *name, int len);
+
 extern void metrics_stale(int n);
 
 /* started: DT_NOBEGIN: it never started, or nobody knows; ran_us < 0: the same. */

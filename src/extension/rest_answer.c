@@ -56,7 +56,12 @@ rest_answer_new_job(const NewJob *job, StringInfo out)
 		append_seconds(out, spec->timeout.day * USECS_PER_DAY + spec->timeout.time);
 	else
 		appendStringInfoString(out, "null");
-	appendStringInfoString(out, ", \"cron\": null, \"time_zone\": null, \"unique_key\": null, \"created_at\": ");
+	appendStringInfoString(out, ", \"cron\": null, \"time_zone\": null, \"unique_key\": ");
+	if (spec->unique_key != NULL)
+		append_string(out, spec->unique_key, spec->unique_key_len);
+	else
+		appendStringInfoString(out, "null");
+	appendStringInfoString(out, ", \"created_at\": ");
 	append_iso(out, GetCurrentTransactionStartTimestamp());
 	appendStringInfoString(out, ", \"next_run_time\": ");
 	append_seconds(out, job->due - (UNIX_EPOCH_JDATE - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY);

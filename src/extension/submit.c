@@ -98,7 +98,6 @@ static bool
 spec_from_args(FunctionCallInfo fcinfo, JobSpec *spec)
 {
 	static const int must[] = {ARG_NAME, ARG_PAYLOAD, ARG_PRIORITY, ARG_MAX_RETRIES, ARG_UNIQUE_MODE, ARG_BACKOFF};
-	text	   *mode;
 
 	jobspec_init(spec);
 	for (int i = 0; i < (int) lengthof(must); i++)
@@ -106,11 +105,9 @@ spec_from_args(FunctionCallInfo fcinfo, JobSpec *spec)
 		if (PG_ARGISNULL(must[i]))
 			return false;
 	}
-	if (!PG_ARGISNULL(ARG_CRON) || !PG_ARGISNULL(ARG_TIME_ZONE) || !PG_ARGISNULL(ARG_UNIQUE_KEY))
+	if (!PG_ARGISNULL(ARG_CRON) || !PG_ARGISNULL(ARG_TIME_ZONE))
 		return false;
-	/* Without a key it changes nothing, but must be right. */
-	mode = PG_GETARG_TEXT_PP(ARG_UNIQUE_MODE);
-	if (VARSIZE_ANY_EXHDR(mode) != 4 || memcmp(VARDATA_ANY(mode), "keep", 4) != 0)
+	if (!PG_ARGISNULL(ARG_UNIQUE_KEY) && !read_text_arg(fcinfo, ARG_UNIQUE_KEY, spec, jobspec_unique_key))
 		return false;
 	if (!PG_ARGISNULL(ARG_RUN_AT) && !jobspec_run_at(spec, PG_GETARG_TIMESTAMPTZ(ARG_RUN_AT)))
 		return false;
@@ -126,6 +123,7 @@ spec_from_args(FunctionCallInfo fcinfo, JobSpec *spec)
 			return false;
 	}
 	return read_text_arg(fcinfo, ARG_NAME, spec, jobspec_name) &&
+		read_text_arg(fcinfo, ARG_UNIQUE_MODE, spec, jobspec_unique_mode) &&
 		read_payload_arg(fcinfo, spec) &&
 		jobspec_priority(spec, PG_GETARG_INT32(ARG_PRIORITY)) &&
 		jobspec_max_retries(spec, PG_GETARG_INT32(ARG_MAX_RETRIES)) &&
@@ -151,9 +149,14 @@ js_submit(PG_FUNCTION_ARGS)
 		NewJob		job = {.spec = &spec};
 
 		job.queue = jobstore_queue(&spec);
-		jobstore_insert(&job, 1);
-		*id = job.id;
-		PG_RETURN_UUID_P(id);
+		jobstore_new_ids(&job, 1);
+		jobstore_take_keys(&job, 1);
+		if (!job.key_taken)
+		{
+			jobstore_insert(&job, 1);
+			*id = job.id;
+			PG_RETURN_UUID_P(id);
+		}
 	}
 	for (int i = 0; i < ARGS; i++)
 	{
@@ -165,6 +168,40 @@ js_submit(PG_FUNCTION_ARGS)
 }
 
 /* ------------------------------------------------------------------ many */
+
+/*
+ * Runs something that may fail in a subtransaction.  NULL, or the error, and then nothing of it has happened.
+ */
+static ErrorData *
+attempt(void (*what) (void *), void *arg)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *volatile error = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		what(arg);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	/* What ends the statement for all. */
+	if (error != NULL && (error->sqlerrcode == ERRCODE_QUERY_CANCELED || error->sqlerrcode == ERRCODE_OUT_OF_MEMORY ||
+						  ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_TRANSACTION_ROLLBACK))
+		ThrowErrorData(error);
+	return error;
+}
 
 /* Jobs of one call: the plain ones among them are stored together. */
 typedef struct Batch
@@ -245,18 +282,70 @@ find_queues(Batch *batch)
 }
 
 static void
-batch_store(Batch *batch)
+take_keys(void *arg)
 {
+	Batch	   *batch = arg;
+
+	jobstore_take_keys(batch->jobs, batch->jobs_count);
+}
+
+/* The plain jobs whose key nobody has; the others are no longer plain. */
+static void
+settle_keys(Batch *batch, bool each)
+{
+	ErrorData  *error = NULL;
+	int			n = 0;
+
+	if (each)
+		error = attempt(take_keys, batch);
+	else
+		take_keys(batch);
+	batch->jobs_count = 0;
+	for (int i = 0; i < batch->count; i++)
+	{
+		NewJob	   *job = &batch->jobs[n];
+
+		if (!batch->plain[i])
+			continue;
+		n++;
+		if (job->key_taken || (error != NULL && job->spec->unique_key != NULL))
+			batch->plain[i] = false;
+		else
+			batch->jobs[batch->jobs_count++] = *job;
+	}
+}
+
+/*
+ * Stores the plain ones.  With keys they go together only when all are plain: who gets a key must not depend on the way.
+ * each: when the keys cannot be had together, each one shall see for itself.
+ */
+static void
+batch_store(Batch *batch, bool each)
+{
+	bool		all_plain = true;
+	bool		keyed = false;
 	int			n = 0;
 
 	for (int i = 0; i < batch->count; i++)
+		all_plain = all_plain && batch->plain[i];
+	for (int i = 0; i < batch->count; i++)
 	{
-		if (batch->plain[i])
-			batch->jobs[batch->jobs_count++] = (NewJob) {.spec = &batch->specs[i]};
+		if (!batch->plain[i])
+			continue;
+		if (batch->specs[i].unique_key != NULL && !all_plain)
+		{
+			batch->plain[i] = false;
+			continue;
+		}
+		keyed = keyed || batch->specs[i].unique_key != NULL;
+		batch->jobs[batch->jobs_count++] = (NewJob) {.spec = &batch->specs[i]};
 	}
 	if (batch->jobs_count == 0)
 		return;
 	find_queues(batch);
+	jobstore_new_ids(batch->jobs, batch->jobs_count);
+	if (keyed)
+		settle_keys(batch, each);
 	jobstore_insert(batch->jobs, batch->jobs_count);
 	for (int i = 0; i < batch->count; i++)
 	{
@@ -306,7 +395,7 @@ js_submit_many(PG_FUNCTION_ARGS)
 	(void) JsonbIteratorNext(&it, &item, true);
 	for (; JsonbIteratorNext(&it, &item, true) == WJB_ELEM; n++)
 		batch.plain[n] = item.type == jbvBinary && jobspec_from_json(&batch.specs[n], item.val.binary.data, JOBSPEC_SQL);
-	batch_store(&batch);
+	batch_store(&batch, false);
 
 	slow = AllocSetContextCreate(CurrentMemoryContext, "jobsched item", ALLOCSET_DEFAULT_SIZES);
 	n = 0;
@@ -337,40 +426,6 @@ enum
 {
 	ANSWER_N, ANSWER_CREATED, ANSWER_ID, ANSWER_JOB, ANSWER_SQLSTATE, ANSWER_MESSAGE, ANSWER_DETAIL, ANSWER_HINT, ANSWER_FIELD, ANSWER_COLUMNS
 };
-
-/*
- * Runs something that may fail in a subtransaction.  NULL, or the error, and then nothing of it has happened.
- */
-static ErrorData *
-attempt(void (*what) (void *), void *arg)
-{
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *volatile error = NULL;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		what(arg);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	/* What ends the statement for all. */
-	if (error != NULL && (error->sqlerrcode == ERRCODE_QUERY_CANCELED || error->sqlerrcode == ERRCODE_OUT_OF_MEMORY ||
-						  ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_TRANSACTION_ROLLBACK))
-		ThrowErrorData(error);
-	return error;
-}
 
 typedef struct Bodies
 {
@@ -450,7 +505,7 @@ js_rest_submit_many(PG_FUNCTION_ARGS)
 	error = attempt(read_bodies, &bodies);
 	if (error != NULL)
 		memset(batch.plain, 0, count * sizeof(bool));
-	batch_store(&batch);
+	batch_store(&batch, true);
 
 	initStringInfo(&job);
 	for (int i = 0; i < count; i++)

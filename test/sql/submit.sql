@@ -93,6 +93,12 @@ SELECT n, name, payload, queue, priority, max_retries, timeout FROM many JOIN jo
 CREATE TEMP TABLE mixed AS
 SELECT id, n FROM jobsched.submit_many('[{"name":"a","unique_key":"m"},{"name":"b","unique_key":"m"},{"name":"c","cron":"0 0 * * *"}]') WITH ORDINALITY m(id, n);
 SELECT array_agg(name ORDER BY n) FROM mixed JOIN jobsched.job_status USING (id);
+-- of two that are alike the first gets the key; one that is taken gives its job
+CREATE TEMP TABLE keyed AS
+SELECT id, n FROM jobsched.submit_many('[{"name":"d","unique_key":"z"},{"name":"e","unique_key":"k 1"},{"name":"f","unique_key":"z","unique_mode":"keep"},{"name":"g","unique_key":"m"},{"name":"h"},
+	{"name":"i","unique_key":"k"}]') WITH ORDINALITY m(id, n);
+SELECT n, name, unique_key, (SELECT k.key FROM jobsched.unique_keys k WHERE k.job_id = s.id AND k.owner = current_user) AS key FROM keyed JOIN jobsched.job_status s USING (id) ORDER BY n;
+SELECT jobsched.submit('other', unique_key => 'k') = id AS same FROM keyed WHERE n = 6;
 SELECT count(*) FROM jobsched.submit_many('[]');
 -- all or nothing, and the item is named
 SELECT count(*) AS before FROM jobsched.jobs \gset
@@ -160,6 +166,15 @@ SELECT n, job::jsonb ->> 'next_run_at' AS at, job::jsonb -> 'next_run_time' AS e
 -- bodies that Postgres can read take the same way without a subtransaction for each
 SELECT n, created, sqlstate FROM jobsched.rest_submit_many(ARRAY['{"name": "echo", "frequency": "once", "next_run_time": 1}', '{}']);
 SELECT count(*) FROM jobsched.rest_submit_many('{}');
+-- keys
+CREATE TEMP TABLE keyed_answers AS SELECT * FROM jobsched.rest_submit_many(ARRAY[
+	'{"name": "echo", "frequency": "once", "next_run_time": 1913280500, "unique_key": "a \"2\""}',
+	'{"name": "echo", "frequency": "once", "next_run_time": 1913280500, "unique_key": "a"}',
+	'{"name": "other", "frequency": "once", "next_run_time": 1, "unique_key": "a \"2\""}',
+	'{"name": "echo", "frequency": "once", "next_run_time": 1913280500}',
+	'{"name": "echo", "frequency": "once", "next_run_time": 1913280500, "unique_key": "batch"}']);
+SELECT n, created, job::jsonb ->> 'name' AS name, job::jsonb ->> 'unique_key' AS key, job::jsonb = jobsched.rest_get(id) AS same FROM keyed_answers ORDER BY n;
+SELECT count(DISTINCT id) FROM keyed_answers;
 
 -- what is plain and what is not gives the same rows
 CREATE TEMP TABLE form AS
