@@ -8,14 +8,25 @@ use JobschedTest;
 use JSON::PP ();
 use Time::HiRes ();
 
-our @EXPORT = qw($stack $runs $jobs open_stack report spread median cpu_by_process empty load drain_once wait_until_done latencies);
+our @EXPORT = qw($stack $runs $jobs open_stack new_stack report spread median cpu_by_process empty load drain_once wait_until_done latencies);
 
 our ($stack, $runs, $jobs);
 
+my @settings;
+
+# A fresh private system with durable settings and one worker.
+sub new_stack
+{
+	my $new = JobschedTest->new(durable => 1, settings => { LOG_LEVEL => 'INFO', shared_buffers => '1GB', max_wal_size => '4GB', @settings });
+	$new->start_worker;
+	return $new;
+}
+
+# The system that all workloads use: $stack.
 sub open_stack
 {
-	$stack = JobschedTest->new(durable => 1, settings => { LOG_LEVEL => 'INFO', shared_buffers => '1GB', max_wal_size => '4GB', @_ });
-	$stack->start_worker;
+	@settings = @_;
+	$stack = new_stack();
 	return;
 }
 

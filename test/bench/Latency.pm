@@ -8,29 +8,38 @@ use Exporter 'import';
 use JobschedTest;
 use Time::HiRes qw(time sleep);
 
-our @EXPORT_OK = qw(latency load_latency burst timers storm idle mixed);
+our @EXPORT_OK = qw(latency latency_once load_latency burst timers storm idle idle_once with_api mixed);
+
+# Milliseconds of 200 jobs, one every 20 ms, committed alone: (call_p50_ms => ..., call_p99_ms, commit_p50_ms, commit_p99_ms)
+sub latency_once
+{
+	my $before = $stack->sql('SELECT clock_timestamp()');
+	my ($code, $out, $err) = $stack->psql(join('', "\\timing on\n", map { "SELECT jobsched.submit('echo', '{\"n\": $_}');\nSELECT pg_sleep(0.02);\n" } 1 .. 200), role => 'app');
+	die $err if $code != 0;
+	my @took = $out =~ /^Time: ([\d.]+) ms/mg;
+	wait_until_done();
+	my @call = split /\n/, $stack->sql(qq{SELECT round(extract(epoch FROM e.started_at - e.run_at) * 1000, 3) FROM jobsched.job_executions e JOIN jobsched.jobs j ON j.id = e.job_id
+		WHERE e.queued_at > '$before' ORDER BY (j.payload ->> 'n')::int}, timeout => 300);
+	die scalar(@call) . ' executions' if @call != 200 || @took != 400;
+	my @commit = map { $call[$_] - $took[ 2 * $_ ] } 0 .. 199;
+	my %ms;
+	for ([ call => \@call ], [ commit => \@commit ])
+	{
+		my ($name, $values) = @$_;
+		my @sorted = sort { $a <=> $b } @$values;
+		$ms{"${name}_p50_ms"} = sprintf '%.2f', $sorted[99];
+		$ms{"${name}_p99_ms"} = sprintf '%.2f', $sorted[197];
+	}
+	return %ms;
+}
 
 sub latency
 {
 	my %ms;
 	for my $run (1 .. $runs)
 	{
-		my $before = $stack->sql('SELECT clock_timestamp()');
-		my ($code, $out, $err) = $stack->psql(join('', "\\timing on\n", map { "SELECT jobsched.submit('echo', '{\"n\": $_}');\nSELECT pg_sleep(0.02);\n" } 1 .. 200), role => 'app');
-		die $err if $code != 0;
-		my @took = $out =~ /^Time: ([\d.]+) ms/mg;
-		wait_until_done();
-		my @call = split /\n/, $stack->sql(qq{SELECT round(extract(epoch FROM e.started_at - e.run_at) * 1000, 3) FROM jobsched.job_executions e JOIN jobsched.jobs j ON j.id = e.job_id
-			WHERE e.queued_at > '$before' ORDER BY (j.payload ->> 'n')::int});
-		die scalar(@call) . ' executions' if @call != 200 || @took != 400;
-		my @commit = map { $call[$_] - $took[ 2 * $_ ] } 0 .. 199;
-		for ([ call => \@call ], [ commit => \@commit ])
-		{
-			my ($name, $values) = @$_;
-			my @sorted = sort { $a <=> $b } @$values;
-			push @{ $ms{"${name}_p50_ms"} }, sprintf '%.2f', $sorted[99];
-			push @{ $ms{"${name}_p99_ms"} }, sprintf '%.2f', $sorted[197];
-		}
+		my %once = latency_once();
+		push @{ $ms{$_} }, $once{$_} for keys %once;
 	}
 	report('latency', n => 200, runs => $runs, map { spread($_ => @{ $ms{$_} }) } sort keys %ms);
 	return;
@@ -121,23 +130,40 @@ sub storm
 	return;
 }
 
+# Per cent of a core by process over SECONDS without a job, and of all that are ours.
+sub idle_once
+{
+	my ($seconds) = @_;
+	my %before = cpu_by_process();
+	sleep $seconds;
+	my %after = cpu_by_process();
+	my %percent = map { $_ => ($after{$_} - ($before{$_} // 0)) / $seconds / 1e4 } keys %after;
+	# Both connections of the worker are worked for by a process of PostgreSQL.
+	my $all = 0;
+	$all += $percent{$_} // 0 for 'scheduler', 'worker', 'claim', 'finish', 'api';
+	return (%percent, all => sprintf '%.3f', $all);
+}
+
+sub with_api
+{
+	return if -e $stack->dir . '/pids/api';
+	$stack->start_api;
+	$stack->wait_for('the API', sub { return ($stack->http('GET', '/readyz'))[0] == 200 });
+	return;
+}
+
 sub idle
 {
 	my $seconds = $jobs // 30;
-	$stack->start_api;
-	$stack->wait_for('the API', sub { return ($stack->http('GET', '/readyz'))[0] == 200 });
+	with_api();
 	wait_until_done();
-	my (%used, @all);
+	my %used;
 	for my $run (1 .. $runs)
 	{
-		my %before = cpu_by_process();
-		sleep $seconds;
-		my %after = cpu_by_process();
-		my %percent = map { $_ => ($after{$_} - ($before{$_} // 0)) / $seconds / 1e4 } keys %after;
+		my %percent = idle_once($seconds);
 		push @{ $used{$_} }, $percent{$_} for keys %percent;
-		# Both connections of the worker are worked for by a process of PostgreSQL.
-		push @all, sprintf '%.3f', $percent{scheduler} + $percent{worker} + $percent{claim} + $percent{finish} + $percent{api};
 	}
+	my @all = @{ delete $used{all} };
 	report('idle', seconds => $seconds, runs => $runs, spread(percent_of_a_core => @all), by_process => { map { $_ => sprintf('%.3f', median(@{ $used{$_} })) + 0 } keys %used });
 	return;
 }

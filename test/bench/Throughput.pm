@@ -6,6 +6,7 @@ use warnings;
 use Bench;
 use Exporter 'import';
 use IPC::Run ();
+use Latency qw(latency_once idle_once with_api);
 
 our @EXPORT_OK = qw(drain single scaling submit future kept snapshot);
 
@@ -77,22 +78,61 @@ sub submit
 	return;
 }
 
-# What the system does empty and beside what it keeps, in turns that are as far apart as loading takes.
+# Until no autovacuum and no checkpoint is at work, which loading has brought about.
+sub wait_until_quiet
+{
+	$stack->sql('CHECKPOINT', timeout => 600);
+	$stack->wait_for_sql(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'autovacuum worker'}, '0', 1800);
+	return;
+}
+
+# Drains of 100,000, latency and idle cost of two systems, one empty and one that keeps much, in turns: a machine's speed changes within minutes.
 sub beside
 {
 	my ($name, $keep, $fill) = @_;
-	my $n = 100_000;
-	empty();
-	drain_once($n);
-	my @empty = map { empty(); drain_once($n)->{jobs_per_s} } 1 .. $runs;
-	empty();
+	my ($bare, $full) = ($stack, new_stack());
+	for ($bare, $full)
+	{
+		local $stack = $_;
+		with_api();
+		empty();
+		drain_once(100_000);
+		empty();
+	}
 	my $took = time;
-	$fill->();
-	$stack->sql('VACUUM ANALYZE jobsched.timers, jobsched.jobs, jobsched.job_executions', timeout => 1800);
+	{
+		local $stack = $full;
+		$fill->();
+		$stack->sql('VACUUM ANALYZE jobsched.timers, jobsched.jobs, jobsched.job_executions', timeout => 1800);
+		wait_until_quiet();
+	}
 	$took = time - $took;
-	my @beside = map { drain_once($n)->{jobs_per_s} } 1 .. $runs;
-	report($name, kept => $keep, n => $n, runs => $runs, fill_s => $took, spread(jobs_per_s => @beside), spread(empty_jobs_per_s => @empty),
-		ratio => sprintf('%.2f', median(@beside) / median(@empty)) + 0);
+	my (%bare, %full, %ratio);
+	my $in_turns = sub {
+		my ($times, $look) = @_;
+		for (1 .. $times)
+		{
+			my (%b, %f);
+			{ local $stack = $bare; empty(); %b = $look->() }
+			{ local $stack = $full; %f = $look->() }
+			for (keys %b)
+			{
+				push @{ $bare{$_} }, $b{$_};
+				push @{ $full{$_} }, $f{$_};
+				push @{ $ratio{$_} }, sprintf '%.3f', $f{$_} / ($b{$_} || 0.001);
+			}
+		}
+	};
+	$in_turns->($runs, sub { return (jobs_per_s => drain_once(100_000)->{jobs_per_s}) });
+	for ($bare, $full)
+	{
+		local $stack = $_;
+		wait_until_quiet();
+	}
+	$in_turns->($runs, sub { return latency_once() });
+	$in_turns->(($runs + 1) >> 1, sub { return (idle_percent => { idle_once(20) }->{all}) });
+	report($name, kept => $keep, n => 100_000, runs => $runs, fill_s => $took, map { (spread($_ => @{ $full{$_} }), spread("empty_$_" => @{ $bare{$_} }), "ratio_$_" => median(@{ $ratio{$_} }) + 0) } sort keys %full);
+	$full->stop;
 	empty();
 	return;
 }
