@@ -361,6 +361,17 @@ CREATE FUNCTION jobsched.uuid_v7() RETURNS uuid LANGUAGE sql VOLATILE SECURITY D
 	$$ SELECT jobsched._uuid_v7(jobsched._open_slot()) $$;
 COMMENT ON FUNCTION jobsched.uuid_v7() IS 'a new id: UUIDv7 (RFC 9562) whose top four bits of rand_a are the open slot of the ring';
 
+/*
+ * What the scheduler processes of this database do: the state of the one that is worst off, where one without segments counts least; null
+ * when there is none.  The words before its colon are for programs.
+ */
+CREATE FUNCTION jobsched._scheduler_state() RETURNS text LANGUAGE sql VOLATILE AS $$
+	SELECT x.state
+	FROM (SELECT CASE WHEN s.pid <> 0 OR s.state LIKE 'waiting: %' THEN s.state ELSE 'not running' END AS state
+		FROM jobsched.scheduler_status() s WHERE s.database = current_database()) x
+	ORDER BY array_position('{not running,waiting,resting,disabled,starting,running,standby,idle}'::text[], split_part(x.state, ':', 1)) LIMIT 1
+$$;
+
 /* A submit in the middle of a restore claims the database too early: the row that the restore brings takes that back.  In PL/pgSQL, whose plan is kept. */
 CREATE FUNCTION jobsched._adopted() RETURNS boolean LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -1914,7 +1925,7 @@ BEGIN
 	SELECT min(x.run_at) FILTER (WHERE x.cron), min(x.due_at) FILTER (WHERE NOT x.cron) INTO planned, again FROM jobsched.timers x WHERE x.job_id = explain_job.id;
 	SELECT count(*) INTO live FROM jobsched.workers w
 	WHERE w.state = 'live' AND w.last_seen > at - jobsched.worker_lease() AND q.name = ANY (w.queues);
-	SELECT min(x.state) AS state, min(x.broker) AS broker INTO sched FROM jobsched.scheduler_status() x WHERE x.database = current_database();
+	SELECT jobsched._scheduler_state() AS state, min(x.broker) AS broker INTO sched FROM jobsched.scheduler_status() x WHERE x.database = current_database();
 	status := s.status;
 	reason := CASE
 		WHEN j.state = 'paused' THEN format('paused by %s at %s', coalesce(j.state_by, 'somebody'), jobsched._iso(j.state_at))
@@ -2368,13 +2379,13 @@ BEGIN
 END $$;
 
 CREATE FUNCTION jobsched.health() RETURNS jsonb LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-	SELECT jsonb_build_object(
-		'scheduler', CASE WHEN NOT jobsched._preloaded() THEN 'not running: shared_preload_libraries does not name jobsched'
-			ELSE coalesce((SELECT min(CASE WHEN s.pid IS NULL OR s.pid = 0 THEN 'not running' ELSE s.state END) FROM jobsched.scheduler_status() s WHERE s.database = current_database()),
-				'not running: jobsched.database does not name this database') END,
-		'broker', (SELECT min(s.broker) FROM jobsched.scheduler_status() s WHERE s.database = current_database()),
-		'adopted', NOT EXISTS (SELECT FROM jobsched.cluster) OR jobsched._adopted(),
+	SELECT jsonb_build_object('ready', h.code IN ('running', 'idle'), 'code', h.code, 'scheduler', h.scheduler,
+		'broker', (SELECT min(s.broker) FROM jobsched.scheduler_status() s WHERE s.database = current_database()), 'adopted', h.adopted,
 		'workers', (SELECT count(*) FROM jobsched.workers w WHERE w.state = 'live' AND w.last_seen > clock_timestamp() - jobsched.worker_lease()))
+	FROM (SELECT x.*, CASE WHEN x.adopted THEN replace(split_part(x.scheduler, ':', 1), ' ', '_') ELSE 'not_adopted' END AS code
+		FROM (SELECT NOT EXISTS (SELECT FROM jobsched.cluster) OR jobsched._adopted() AS adopted,
+			CASE WHEN NOT jobsched._preloaded() THEN 'not running: shared_preload_libraries does not name jobsched'
+				ELSE coalesce(jobsched._scheduler_state(), 'not running: jobsched.database does not name this database') END AS scheduler) x) h
 $$;
 
 COMMENT ON FUNCTION jobsched.rest_get_many(uuid[], boolean) IS 'GET /jobs/{id} for many: a row with the job as JSON for each id that there is';
@@ -2383,7 +2394,9 @@ COMMENT ON FUNCTION jobsched.rest_submit(jsonb) IS 'POST /jobs: {"created": bool
 COMMENT ON FUNCTION jobsched.rest_submit_many(text[]) IS
 'many bodies of POST /jobs in one transaction, each for itself: a row for each, in order, n from 1; a bad one has sqlstate, message, detail, hint, field instead of created, id, job';
 COMMENT ON FUNCTION jobsched.rest_cancel(uuid) IS 'DELETE /jobs/{id}: cancels and returns the job';
-COMMENT ON FUNCTION jobsched.health() IS 'readiness: scheduler ("running" or why not), broker ("connected" or why not), adopted, live workers';
+COMMENT ON FUNCTION jobsched.health() IS
+'readiness: ready; code, a word for programs: running and idle (no job yet) are ready, the others are standby, starting, waiting, resting, disabled, not_running, not_adopted; and for people
+scheduler (the same, and why), broker ("connected to ..." or why not), adopted, workers (live ones)';
 
 /* ------------------------------------------------- REST: parameters and pages */
 
@@ -3244,7 +3257,7 @@ BEGIN
 	UNION ALL
 	SELECT x.name, jsonb_build_object('slice', s.slice::text) || x.labels, x.value
 	FROM jobsched.scheduler_status() s
-	CROSS JOIN LATERAL (VALUES ('scheduler_up', '{}'::jsonb, (s.state IS NOT DISTINCT FROM 'running')::int::float8), ('scheduler_broker_connected', '{}', coalesce(s.broker LIKE 'connected%', false)::int),
+	CROSS JOIN LATERAL (VALUES ('scheduler_up', '{}'::jsonb, (split_part(s.state, ':', 1) IN ('running', 'idle'))::int::float8), ('scheduler_broker_connected', '{}', coalesce(s.broker LIKE 'connected%', false)::int),
 		('scheduler_promoted_total', '{}', s.promoted), ('scheduler_published_total', '{}', s.published), ('scheduler_confirmed_total', '{}', s.confirmed),
 		('scheduler_returned_total', '{}', s.returned), ('scheduler_republished_total', '{}', s.republished), ('scheduler_rescued_total', '{}', s.rescued),
 		('scheduler_expired_total', '{}', s.expired), ('scheduler_loops_total', '{}', s.loops), ('scheduler_wakes_total', '{"by": "latch"}', s.woken_by_latch),
@@ -3273,7 +3286,7 @@ CREATE FUNCTION jobsched.metrics(OUT name text, OUT type text, OUT help text, OU
 		(15, 'oldest_transaction_seconds', 'gauge', 'Age of the oldest transaction of the server whose snapshot keeps dead rows.'),
 		(16, 'dead_rows', 'gauge', 'Dead rows that are not removed yet.'),
 		(17, 'adopted', 'gauge', '0 in a copy whose jobs do not run until somebody calls adopt().'),
-		(18, 'scheduler_up', 'gauge', '1 while the scheduler process works.'),
+		(18, 'scheduler_up', 'gauge', '1 while the scheduler process works, or has nothing to work on yet.'),
 		(19, 'scheduler_broker_connected', 'gauge', '1 while it is connected to the broker.'),
 		(20, 'scheduler_promoted_total', 'counter', 'Runs handed out.'),
 		(21, 'scheduler_published_total', 'counter', 'Messages sent.'),

@@ -52,7 +52,7 @@ ask_postgres(Permit *permit, const Scheduler *s)
 	permit->why_not = NULL;
 	if (!txn_begin_any(TXN_ASYNC))
 	{
-		permit->why_not = "waiting for CREATE EXTENSION jobsched";
+		permit->why_not = "waiting: no CREATE EXTENSION jobsched yet";
 		permit->granted = false;
 		return;
 	}

@@ -10,7 +10,7 @@
 typedef struct Permit
 {
 	bool		granted;
-	const char *why_not;		/* for people, when it is not granted */
+	const char *why_not;		/* when it is not granted: as JsStatus.state */
 	TimestampTz look_at;		/* not asking Postgres before, while it is granted; DT_NOBEGIN: now */
 	uint64		generation;		/* of the extension */
 	bool		locked;			/* the lock of the slice is held */

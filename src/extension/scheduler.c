@@ -42,7 +42,7 @@
 typedef struct Turn
 {
 	Permit		permit;
-	const char *state;			/* what it does, for people */
+	const char *state;			/* as JsStatus.state */
 	TimestampTz housekeeping_at;
 	TimestampTz sweep_at;		/* unbounded probe */
 	Mend		mend;
@@ -218,7 +218,7 @@ turn_safely(Scheduler *s, Turn *turn)
 		turn->state = "resting: a table is locked or gone";
 		if (!txn_error_is_expected())
 		{
-			turn->state = "resting after an error, see the server's log";
+			turn->state = "resting: after an error, see the server's log";
 			EmitErrorReport();
 		}
 		txn_abort();

@@ -62,6 +62,7 @@ typedef struct JsStatus
 	TimestampTz next_wake;
 	JsCounters	counters;
 	uint32		unconfirmed;	/* messages, at most */
+	/* What it does: a word or two for programs (those of health() in the script), a colon, and why, for people. */
 	char		state[96];
 	char		broker[256];
 } JsStatus;

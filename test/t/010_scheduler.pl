@@ -167,6 +167,11 @@ subtest 'the process' => sub {
 	$stack->sql("SELECT jobsched.submit('echo', '{}') FROM generate_series(1, 100)");
 	$stack->wait_for_sql('SELECT sum(cardinality(job_ids)) FROM jobsched.dispatches', '100', 10);
 	is($stack->sql('SELECT count(*) FROM jobsched.timers WHERE NOT cron'), '0', 'three processes share the segments');
+	$stack->guc('jobsched.segments' => '0-0');
+	$stack->wait_for_sql("SELECT count(*) FROM jobsched.scheduler_status() WHERE state LIKE 'idle: no segments%'", '2', 15);
+	is($stack->sql("SELECT h->>'code', h->>'scheduler', h->>'ready' FROM jobsched.health() h"), 'running|running|true', 'those without segments have no say in how it goes');
+	is($stack->sql("SELECT sum(value) FROM jobsched.metrics() WHERE name = 'jobsched_scheduler_up'"), '3', 'and are not down');
+	$stack->guc('jobsched.segments' => undef);
 	$stack->guc('jobsched.schedulers' => undef, 'jobsched.dispatch_window' => undef);
 	$stack->wait_for_sql('SELECT count(*) FROM jobsched.scheduler_status()', '1', 15);
 
@@ -189,7 +194,7 @@ subtest 'nobody is in its way, it is in nobody\'s way' => sub {
 		$stack->sql('DROP EXTENSION jobsched CASCADE');
 		cmp_ok(time - $start, '<', 3, "DROP EXTENSION, round $round");
 		$stack->wait_for("it to notice", sub {
-			return $stack->sql("SELECT query FROM pg_stat_activity WHERE backend_type = 'jobsched scheduler'") =~ /^waiting for CREATE EXTENSION/ });
+			return $stack->sql("SELECT query FROM pg_stat_activity WHERE backend_type = 'jobsched scheduler'") =~ /^waiting: no CREATE EXTENSION/ });
 		$stack->sql('CREATE EXTENSION jobsched');
 		$stack->wait_for_sql(promoted(submit()), 't', 10);
 	}

@@ -123,7 +123,7 @@ my $api = api(API_REQUEST_TIMEOUT => 4);
 subtest 'ready before the first job' => sub {
 	my ($status, $headers, $body);
 	ok(eval { $stack->wait_for('readiness', sub { ($status, $headers, $body) = ask($api, 'GET', '/readyz'); return $status == 200 }, 20) }, 'ready') or diag(explain($body));
-	like($body->{scheduler}, qr/no job yet/, 'the scheduler idles');
+	ok($body->{code} eq 'idle' && $body->{scheduler} =~ /no job yet/, 'the scheduler idles') or diag(explain($body));
 };
 
 subtest 'a job is submitted, read and cancelled' => sub {
@@ -384,23 +384,23 @@ sub await_ready
 
 subtest 'ready, not ready, ready' => sub {
 	my $body = await_ready(200, 'ready');
-	ok($body->{ready} && $body->{database} eq 'connected' && $body->{scheduler} eq 'running' && $body->{adopted}, 'it says what it found') or diag(explain($body));
+	ok($body->{ready} && $body->{code} eq 'running' && $body->{database} eq 'connected' && $body->{scheduler} eq 'running' && $body->{adopted}, 'it says what it found') or diag(explain($body));
 
 	$stack->guc('jobsched.enabled' => 'off');
 	$body = await_ready(503, 'not ready when the scheduler is switched off');
-	like($body->{scheduler}, qr/disabled/, 'which it says');
+	is($body->{code}, 'disabled', 'which it says');
 	$stack->guc('jobsched.enabled' => undef);
 	await_ready(200, 'ready again');
 
 	$stack->sql('UPDATE jobsched.cluster SET system_identifier = system_identifier || \'0\'');
 	$body = await_ready(503, 'not ready in a copy');
-	ok(!$body->{adopted}, 'which it says');
+	is($body->{code}, 'not_adopted', 'which it says');
 	$stack->sql('SELECT jobsched.adopt()');
 	await_ready(200, 'ready once it is adopted');
 
 	$stack->sql('ALTER FUNCTION jobsched.health() RENAME TO health_gone');
 	$body = await_ready(503, 'not ready without the function');
-	is($body->{database}, 'connected', 'though the database is there');
+	is_deeply([@$body{qw(code database)}], ['failed', 'connected'], 'though the database is there');
 	$stack->sql('ALTER FUNCTION jobsched.health_gone() RENAME TO health');
 	await_ready(200, 'ready when it is back, on the same connections');
 };
@@ -479,7 +479,7 @@ subtest 'a database that is away' => sub {
 		cmp_ok($seconds, '<', 0.5, 'at once');
 	}
 	my ($status, $headers, $body) = ask($api, 'GET', '/readyz');
-	ok($status == 503 && !$body->{ready} && $body->{database} eq 'not connected' && $body->{detail}, 'readyz says what is missing');
+	ok($status == 503 && !$body->{ready} && $body->{code} eq 'not_connected' && $body->{detail}, 'readyz says what is missing');
 	is((ask($api, 'GET', '/healthz'))[0], 200, 'healthz does not need it');
 	is((ask($api, 'POST', '/jobs', '{'))[0], 400, 'neither does the check of a body');
 

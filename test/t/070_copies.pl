@@ -95,7 +95,7 @@ sub check_waiting
 	my ($sql, $name, $contents, $except) = @_;
 	$except //= 'none';
 	is_deeply(without($except, contents($sql)), without($except, $contents), "$name: every row is there, and none more");
-	is($sql->(q{SELECT jobsched.health()->>'adopted'}), 'false', "$name: health() says that it is not adopted");
+	is($sql->(q{SELECT jobsched.health()->>'code'}), 'not_adopted', "$name: health() says that it is not adopted");
 	my $none = 'gen_random_uuid()';
 	for my $call (q{register_worker('w', '{jobs}', 1)}, "claim($none, $none, ARRAY[$none])", "heartbeat($none, '{}', '{}')")
 	{

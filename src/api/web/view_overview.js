@@ -85,7 +85,7 @@ function troubles({ ready, queues, workers, schedulers }) {
 	const list = [];
 	if (ready.adopted === false)
 		list.push('This database is a copy that nobody has adopted: nothing runs before jobsched.adopt() is called.');
-	if (ready.scheduler && !/^(running|idle)/.test(ready.scheduler))
+	else if (!ready.ready)
 		list.push(`Scheduler: ${ready.scheduler}.`);
 	for (const broker of new Set(schedulers.map((one) => one.broker).filter((text) => text && !/^connected/.test(text))))
 		list.push(`Broker: ${broker}.`);
