@@ -2074,6 +2074,8 @@ DECLARE
 	everything boolean := jobsched._manages_all();
 	who text := jobsched.caller();
 	task int := jobsched._task_hash(name);
+	lowest uuid := jobsched._id_at(created_after);
+	below uuid := jobsched._id_at(created_before);
 	handed_out uuid[] := '{}';
 	planned uuid[] := '{}';
 BEGIN
@@ -2084,7 +2086,7 @@ BEGIN
 				WHERE (d.done >> (u.n - 1)::int) & 1 = 0 AND (queue IS NULL OR d.queue = queue) AND (status IS NULL OR d.status = CASE status WHEN 'running' THEN 'claimed' ELSE status END)) d
 			CROSS JOIN LATERAL (SELECT FROM jobsched.jobs j WHERE j.id = d.job_id AND j.slot IN (jobsched.slot_of(d.job_id), 16)
 				AND j.frequency = 'once' AND j.state <> 'cancelled' AND (everything OR j.owner = who) AND (name IS NULL OR j.name = name)
-				AND (created_after IS NULL OR j.created_at >= created_after) AND (created_before IS NULL OR j.created_at < created_before) OFFSET 0) j
+				AND (lowest IS NULL OR j.id >= lowest) AND (below IS NULL OR j.id < below) OFFSET 0) j
 			WHERE (SELECT NOT EXISTS (SELECT FROM jobsched.timers t WHERE t.job_id = d.job_id))
 			LIMIT most);
 	END IF;
@@ -2094,7 +2096,7 @@ BEGIN
 			FROM jobsched.timers t
 			CROSS JOIN LATERAL (SELECT j.state FROM jobsched.jobs j WHERE j.id = t.job_id AND j.slot IN (jobsched.slot_of(t.job_id), 16)
 				AND j.frequency = 'once' AND j.state <> 'cancelled' AND (everything OR j.owner = who) AND (name IS NULL OR j.name = name)
-				AND (created_after IS NULL OR j.created_at >= created_after) AND (created_before IS NULL OR j.created_at < created_before) OFFSET 0) j
+				AND (lowest IS NULL OR j.id >= lowest) AND (below IS NULL OR j.id < below) OFFSET 0) j
 			WHERE NOT t.cron AND (queue IS NULL OR t.queue = queue) AND (task IS NULL OR t.task = task)
 				AND (status IS DISTINCT FROM 'retrying' OR t.attempt > 1) AND (status IS DISTINCT FROM 'paused' OR t.due_at = 'infinity')
 				AND (status IS NULL OR status = CASE WHEN j.state = 'paused' THEN 'paused' WHEN t.attempt > 1 THEN 'retrying' ELSE 'scheduled' END)
@@ -2162,7 +2164,8 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION jobsched.cancel_jobs(text, text, text, timestamptz, timestamptz, boolean, int) IS
 'Cancels the once jobs that have not ended, that the caller may cancel, and that all the given filters fit, as cancel() does each; at least one is needed.
-name: the task. status: scheduled, queued, running, retrying, paused. created_after (included), created_before (not included).
+name: the task. status: scheduled, queued, running, retrying, paused. created_after (included), created_before (not included): the time in the id, which is when it was submitted, in
+milliseconds, as in GET /jobs; created_at tells when the transaction that submitted it began.
 Returns how many it has cancelled or told to stop, at most `limit` (1..100000): call it again until the answer is 0. dry_run: only how many that would be.
 Cron jobs are left alone: unschedule(). It waits for whoever is changing one of the jobs. Errors: JS001 names the argument, JS002 unknown queue.';
 
@@ -2174,6 +2177,8 @@ CREATE FUNCTION jobsched._find_failed(name text, queue smallint, status text, cr
 DECLARE
 	everything boolean := jobsched._manages_all();
 	who text := jobsched.caller();
+	lowest uuid := jobsched._id_at(created_after);
+	below uuid := jobsched._id_at(created_before);
 BEGIN
 	RETURN ARRAY(
 		SELECT e.job_id
@@ -2181,7 +2186,7 @@ BEGIN
 		CROSS JOIN LATERAL (SELECT FROM jobsched.jobs j WHERE j.id = e.job_id AND j.slot IN (jobsched.slot_of(e.job_id), 16)
 			AND j.frequency = 'once' AND (everything OR j.owner = who) AND (name IS NULL OR j.name = name) AND (queue IS NULL OR j.queue = queue)
 			AND (j.rerun_at IS NULL OR e.finished_at >= j.rerun_at)
-			AND (created_after IS NULL OR j.created_at >= created_after) AND (created_before IS NULL OR j.created_at < created_before) OFFSET 0) j
+			AND (lowest IS NULL OR j.id >= lowest) AND (below IS NULL OR j.id < below) OFFSET 0) j
 		CROSS JOIN LATERAL (SELECT x.run_at, x.attempt FROM jobsched.job_executions x WHERE x.job_id = e.job_id ORDER BY x.finished_at DESC, x.attempt DESC, x.run_at LIMIT 1) l
 		WHERE e.final AND e.status IN ('failed', 'cancelled', 'expired') AND (status IS NULL OR e.status = status)
 			AND (SELECT NOT EXISTS (SELECT FROM jobsched.timers t WHERE t.job_id = e.job_id))
@@ -2231,7 +2236,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION jobsched.retry_jobs(text, text, text, timestamptz, timestamptz, boolean, int) IS
 'Tries the once jobs anew that have failed, were cancelled or have expired, that the caller may change, and that all the given filters fit, as retry() does each; at least one is needed.
-name: the task. status: failed, cancelled, expired. created_after (included), created_before (not included).
+name: the task. status: failed, cancelled, expired. created_after (included), created_before (not included): as in cancel_jobs().
 Returns how many runs it has planned, at most `limit` (1..100000): call it again until the answer is 0. dry_run: only how many that would be.
 It waits for whoever is changing one of the jobs. Errors: JS001 names the argument, JS002 unknown queue.';
 
@@ -2457,9 +2462,9 @@ BEGIN
 	RAISE EXCEPTION USING ERRCODE = 'JS002', MESSAGE = format('%s %L does not exist', what, left(name, 300)), HINT = hint, COLUMN = what;
 END $$;
 
-/* The smallest id of that millisecond or later. */
+/* The smallest id of that millisecond: so no job is older than its own created_at, which has microseconds. */
 CREATE FUNCTION jobsched._id_at(t timestamptz) RETURNS uuid LANGUAGE sql STABLE STRICT AS
-	$$ SELECT (lpad(to_hex(least(greatest(ceil(extract(epoch FROM t) * 1000), 0), 281474976710655)::bigint), 12, '0') || repeat('0', 20))::uuid $$;
+	$$ SELECT (lpad(to_hex(least(greatest(floor(extract(epoch FROM t) * 1000), 0), 281474976710655)::bigint), 12, '0') || repeat('0', 20))::uuid $$;
 
 /*
  * Up to `most` ids of jobs that may have the status, newest first, from below `below` down to `lowest`: a superset, whose members are to

@@ -77,6 +77,13 @@ SELECT jobsched.cancel_jobs(created_after => '2001-01-01', dry_run => true) AS a
 	jobsched.cancel_jobs(name => 'planned', queue => 'jobs', status => 'scheduled', created_after => '2001-01-01', created_before => '2099-01-01', dry_run => true) AS one;
 SELECT jobsched.retry_jobs(created_after => '2001-01-01', dry_run => true) AS all_that_failed, jobsched.retry_jobs(name => 'late', queue => 'jobs', dry_run => true) AS one, jobsched.retry_jobs(queue => 'slow', dry_run => true) AS none;
 SELECT count(*) FROM jobsched.jobs WHERE state = 'cancelled';
+-- what GET /jobs finds by time, these find: by the time in the id, whenever the transaction began that submitted it
+BEGIN;
+UPDATE jobsched.jobs SET created_at = '2001-01-01' WHERE name IN ('planned', 'queued', 'late');
+SELECT jobsched.cancel_jobs(name => 'planned', created_after => '2001-02-01', dry_run => true) AS planned, jobsched.cancel_jobs(name => 'queued', created_after => '2001-02-01', dry_run => true) AS queued,
+	jobsched.retry_jobs(name => 'late', created_before => '2001-02-01', dry_run => true) AS late, json_array_length(jobsched.rest_jobs('{"name": "planned", "created_after": "2001-02-01T00:00:00Z"}') -> 'jobs') AS listed;
+ROLLBACK;
+SELECT jobsched.cancel_jobs(created_after => '-infinity', created_before => 'infinity', dry_run => true) = jobsched.cancel_jobs(created_after => '2001-01-01', dry_run => true) AS all_of_them;
 
 -- a submitter changes only its own
 SET ROLE js_cid;
