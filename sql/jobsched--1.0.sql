@@ -3021,8 +3021,8 @@ DECLARE
 	answer jsonb;
 BEGIN
 	answer := jsonb_build_object('count_limit', most, 'counts', jsonb_build_object(
-			'due', (SELECT least(sum(jobsched._timers_between(q.id, '-infinity', at)), most) FROM jobsched.queues q),
-			'scheduled', (SELECT least(sum(jobsched._timers_between(q.id, at, '294276-01-01')), most) FROM jobsched.queues q),
+			'due', (SELECT least(coalesce(sum(jobsched._timers_between(q.id, '-infinity', at)), 0), most) FROM jobsched.queues q),
+			'scheduled', (SELECT least(coalesce(sum(jobsched._timers_between(q.id, at, '294276-01-01')), 0), most) FROM jobsched.queues q),
 			'retrying', (SELECT count(*) FROM (SELECT FROM jobsched.timers t WHERE (t.attempt > 1 OR t.due_at = 'infinity') AND t.attempt > 1 LIMIT most) x),
 			'paused', (SELECT count(*) FROM (SELECT FROM jobsched.timers t WHERE (t.attempt > 1 OR t.due_at = 'infinity') AND t.due_at = 'infinity' LIMIT most) x))
 		|| (SELECT jsonb_build_object('queued', count(*) FILTER (WHERE d.status = 'queued'), 'running', count(*) FILTER (WHERE d.status = 'claimed'))

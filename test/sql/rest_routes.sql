@@ -98,6 +98,10 @@ SELECT jobsched.rest_pause_queue('odd') ->> 'paused' AS paused, jobsched.rest_re
 SELECT bool_and(x ->> 'name' = q.name) AS by_name, jobsched.rest_queues('{"limit": "1"}') ->> 'next_cursor' = min(q.name) AS first FROM (SELECT q.name, row_number() OVER (ORDER BY q.name) AS n FROM jobsched.queues q) q
 JOIN json_array_elements(jobsched.rest_queues('{"limit": "200"}') -> 'queues') WITH ORDINALITY AS x(x, n) USING (n);
 SELECT (s -> 'counts' ->> 'retrying')::int >= 2 AS retrying, (s -> 'counts' ->> 'paused')::int >= 2 AS paused, (s -> 'counts' ->> 'running')::int AS running, (s -> 'counts' ->> 'queued')::int AS queued FROM jobsched.rest_stats('{}') s;
+BEGIN;
+DELETE FROM jobsched.queues;
+SELECT s -> 'counts' ->> 'due' AS due, s -> 'counts' ->> 'scheduled' AS scheduled FROM jobsched.rest_stats('{"tables": "false"}') s;
+ROLLBACK;
 SELECT json_array_length(h -> 'minutes') AS minutes, h ->> 'sampled' AS sampled FROM jobsched.rest_history('{"minutes": "90"}') h;
 SELECT sum((m ->> 'succeeded')::int) > 0 AS some FROM json_array_elements(jobsched.rest_history('{"minutes": "1440"}') -> 'minutes') m;
 -- a sample is scaled up: 40 minutes of 1,000 ends each, read by tenths
