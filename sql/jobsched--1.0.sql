@@ -2274,6 +2274,10 @@ with the pg_current_snapshot() of the statement before, and a `since` some secon
 CREATE FUNCTION jobsched._iso(t timestamptz) RETURNS text LANGUAGE sql STABLE AS
 	$$ SELECT to_char(t AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') $$;
 
+/* As it is stored, at no cost, or as text: what is all alike is stored in a hundredth of that. */
+CREATE FUNCTION jobsched._is_large(value jsonb, most int) RETURNS boolean LANGUAGE sql STABLE AS
+	$$ SELECT pg_column_size(value) > most OR octet_length(value::text) > most $$;
+
 /*
  * The status is that of job_status; here only those leaves are read that can hold something of the job: its own slot, for a once job
  * the slots opened since, and the kept ones.  Dispatches are read once for all, and only when one of the jobs is in flight.
@@ -2289,9 +2293,9 @@ BEGIN
 	RETURN QUERY
 	WITH flight AS MATERIALIZED (
 		SELECT f.id, d.status FROM jobsched.dispatches d CROSS JOIN LATERAL unnest(d.job_ids) AS f(id) JOIN unnest(ids) AS i(id) ON i.id = f.id)
-	SELECT j.id, CASE WHEN brief AND (pg_column_size(j.payload) > 2048 OR pg_column_size(e.result_payload) > 2048)
-		THEN left(o.answer, -1) || ',"omitted":' || to_json(array_remove(ARRAY[CASE WHEN pg_column_size(j.payload) > 2048 THEN 'payload' END,
-			CASE WHEN pg_column_size(e.result_payload) > 2048 THEN 'result_payload' END], NULL)) || '}'
+	SELECT j.id, CASE WHEN brief AND (jobsched._is_large(j.payload, 2048) OR jobsched._is_large(e.result_payload, 2048))
+		THEN left(o.answer, -1) || ',"omitted":' || to_json(array_remove(ARRAY[CASE WHEN jobsched._is_large(j.payload, 2048) THEN 'payload' END,
+			CASE WHEN jobsched._is_large(e.result_payload, 2048) THEN 'result_payload' END], NULL)) || '}'
 		ELSE o.answer END
 	FROM unnest(ids) AS u(id)
 	CROSS JOIN LATERAL (SELECT x.* FROM jobsched.jobs x WHERE x.id = u.id AND x.slot IN (jobsched.slot_of(u.id), 16)) j
@@ -2306,7 +2310,7 @@ BEGIN
 				OR x.slot BETWEEN 0::smallint AND CASE WHEN j.slot = 16 THEN jobsched.slot_of(u.id) WHEN open_slot < jobsched.slot_of(u.id) THEN open_slot ELSE (-1)::smallint END)
 		ORDER BY x.finished_at DESC, x.attempt DESC LIMIT 1) e ON true
 	LEFT JOIN jobsched.workers w ON w.id = e.worker_id
-	CROSS JOIN LATERAL (SELECT json_build_object('id', j.id, 'name', j.name, 'payload', CASE WHEN brief AND pg_column_size(j.payload) > 2048 THEN NULL ELSE j.payload END, 'frequency', j.frequency,
+	CROSS JOIN LATERAL (SELECT json_build_object('id', j.id, 'name', j.name, 'payload', CASE WHEN brief AND jobsched._is_large(j.payload, 2048) THEN NULL ELSE j.payload END, 'frequency', j.frequency,
 		'status', CASE
 			WHEN j.frequency = 'cron' THEN CASE WHEN j.state <> 'active' THEN j.state
 				WHEN t.cron OR EXISTS (SELECT FROM jobsched.timers c WHERE c.job_id = j.id AND c.cron) THEN 'scheduled' ELSE 'ended' END
@@ -2320,7 +2324,7 @@ BEGIN
 		'cron', s.cron, 'time_zone', s.time_zone, 'unique_key', j.unique_key, 'created_at', jobsched._iso(j.created_at),
 		'next_run_time', extract(epoch FROM t.next_at)::float8, 'next_run_at', jobsched._iso(t.next_at),
 		'last_execution', CASE WHEN e.status IS NOT NULL THEN json_build_object('attempt', e.attempt, 'status', e.status,
-			'reason', e.reason, 'error', e.error, 'result_payload', CASE WHEN brief AND pg_column_size(e.result_payload) > 2048 THEN NULL ELSE e.result_payload END, 'artifacts', e.artifacts,
+			'reason', e.reason, 'error', e.error, 'result_payload', CASE WHEN brief AND jobsched._is_large(e.result_payload, 2048) THEN NULL ELSE e.result_payload END, 'artifacts', e.artifacts,
 			'started_at', jobsched._iso(e.started_at), 'finished_at', jobsched._iso(e.finished_at), 'worker_id', w.worker_id) END)::text AS answer) o
 	WHERE everything OR j.owner = who;
 END $$;
@@ -2699,11 +2703,10 @@ COMMENT ON FUNCTION jobsched.rest_executions(uuid, jsonb) IS
 
 CREATE FUNCTION jobsched._execution_json(run_at timestamptz, attempt int, status text, final boolean, due_at timestamptz, queued_at timestamptz, started_at timestamptz,
 	finished_at timestamptz, reason text, error text, result_payload jsonb, artifacts jsonb, worker uuid, progress json) RETURNS json LANGUAGE sql STABLE AS $$
-	SELECT CASE WHEN pg_column_size(result_payload) <= 65536 OR result_payload IS NULL THEN o.answer
-		ELSE (left(o.answer::text, -1) || ',"omitted":["result_payload"]}')::json END
+	SELECT CASE WHEN jobsched._is_large(result_payload, 65536) THEN (left(o.answer::text, -1) || ',"omitted":["result_payload"]}')::json ELSE o.answer END
 	FROM (SELECT json_build_object('run_at', jobsched._iso(run_at), 'attempt', attempt, 'status', status, 'final', final, 'due_at', jobsched._iso(due_at),
 		'queued_at', jobsched._iso(queued_at), 'started_at', jobsched._iso(started_at), 'finished_at', jobsched._iso(finished_at), 'reason', reason, 'error', error,
-		'result_payload', CASE WHEN pg_column_size(result_payload) <= 65536 THEN result_payload END, 'artifacts', artifacts,
+		'result_payload', CASE WHEN NOT jobsched._is_large(result_payload, 65536) THEN result_payload END, 'artifacts', artifacts,
 		'worker_id', (SELECT w.worker_id FROM jobsched.workers w WHERE w.id = worker), 'progress', progress) AS answer) o
 $$;
 

@@ -69,6 +69,21 @@ SELECT count(*) FILTER (WHERE ARRAY(SELECT pg_temp.pages(jsonb_build_object('q',
 SELECT (SELECT count(*) FROM pg_temp.pages(jsonb_build_object('created_after', extract(epoch FROM now() - interval '1 hour')::bigint, 'name', 'route 6'))) AS lately,
 	(SELECT count(*) FROM pg_temp.pages(jsonb_build_object('created_before', extract(epoch FROM now() - interval '1 hour')::bigint, 'name', 'route 6'))) AS before,
 	(SELECT count(*) FROM pg_temp.pages('{"created_after": "2020-01-01T00:00:00Z", "created_before": "2099-01-01T00:00:00 02:00", "name": "route 6"}')) AS between;
+-- whole milliseconds: one is in that which its id tells, from its beginning to its end
+SELECT x.bound, count(*) FILTER (WHERE j.id IN (SELECT pg_temp.pages(jsonb_build_object('name', j.name, x.bound, jobsched._iso(m.at + interval '900 us'))))) AS within,
+	count(*) FILTER (WHERE j.id IN (SELECT pg_temp.pages(jsonb_build_object('name', j.name, x.bound, jobsched._iso(m.at + interval '1 ms'))))) AS of_the_next
+FROM jobsched.jobs j CROSS JOIN (VALUES ('created_after'), ('created_before')) x(bound)
+CROSS JOIN LATERAL (SELECT to_timestamp(('x' || left(translate(j.id::text, '-', ''), 12))::bit(48)::bigint / 1000.0) AS at) m WHERE j.name LIKE 'route _' GROUP BY 1 ORDER BY 1;
+
+-- what is large as text is left out too, however small it is stored
+BEGIN;
+SELECT jobsched.submit('route large', payload => jsonb_build_object('all_alike', repeat('a', 100000)), run_at => '2099-01-01') AS large \gset
+INSERT INTO jobsched.job_executions (slot, attempt, final, job_id, run_at, finished_at, status, result_payload)
+SELECT 3, a.n, false, :'large', now(), now(), 'failed', jsonb_build_object('all_alike', repeat('a', a.size)) FROM unnest('{1000,100000}'::int[]) WITH ORDINALITY a(size, n);
+SELECT j -> 'payload' AS payload, j -> 'omitted' AS omitted FROM json_array_elements(jobsched.rest_jobs('{"name": "route large"}') -> 'jobs') j;
+SELECT e -> 'omitted' AS omitted, length(e ->> 'result_payload') AS length FROM json_array_elements(jobsched.rest_executions(:'large', '{}') -> 'executions') e;
+SELECT length(jobsched.rest_get(:'large') -> 'payload' ->> 'all_alike') AS whole;
+ROLLBACK;
 
 -- executions: what is planned and under way first, then page by page
 SELECT e ->> 'status' AS status, e ->> 'attempt' AS attempt FROM json_array_elements((SELECT jobsched.rest_executions(j.id, '{"limit": "10"}') FROM jobsched.jobs j JOIN jobsched.schedules s ON s.job_id = j.id WHERE s.schedule_name = 's3') -> 'executions') e;
