@@ -2816,6 +2816,9 @@ CREATE FUNCTION jobsched._schedules_json(ids uuid[], brief boolean, ahead int) R
 	LEFT JOIN LATERAL (SELECT x.due_at, x.run_at FROM jobsched.timers x WHERE x.job_id = u.id AND x.cron AND NOT s.paused ORDER BY x.due_at LIMIT 1) t ON true
 $$;
 
+CREATE FUNCTION jobsched._schedule_json(id uuid) RETURNS json LANGUAGE sql STABLE AS
+	$$ SELECT (jobsched._schedules_json(ARRAY[id], false, 0))[1] $$;
+
 CREATE FUNCTION jobsched.rest_schedules(query jsonb) RETURNS json LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	most int := jobsched._int_param(query, 'limit', 1, 200, 50);
@@ -2894,45 +2897,30 @@ BEGIN
 			PERFORM jobsched._conflict(format('schedule %L belongs to role %s', rest_put_schedule.schedule_name, other), 'That role can change it with jobsched.schedule(), or delete it first.');
 		END IF;
 	END IF;
+	/* The other calls take an id too; here it would make a second cron job of that name. */
+	IF created AND rest_put_schedule.schedule_name ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN
+		PERFORM jobsched._conflict(format('%s is the id of a cron job', rest_put_schedule.schedule_name), 'PUT takes the name of a schedule.')
+		FROM jobsched.schedules s WHERE s.job_id = rest_put_schedule.schedule_name::uuid AND (s.owner = jobsched.caller() OR jobsched._sees_all());
+	END IF;
 	id := jobsched.schedule(rest_put_schedule.schedule_name, body ->> 'cron', body ->> 'name', coalesce(body -> 'payload', '{}'), body ->> 'time_zone', body ->> 'queue',
 		jobsched._int_field(body, 'priority', '', 0), jobsched._int_field(body, 'max_retries', '', 3), jobsched._duration_field(body, 'timeout', ''),
 		coalesce(body ->> 'misfire_policy', 'run_once'), coalesce(body ->> 'overlap_policy', 'skip'),
 		coalesce(jobsched._duration_field(body, 'catchup_window', ''), '1 day'), jobsched._int_field(body, 'catchup_max', '', 100),
 		jobsched._duration_field(body, 'jitter', ''), jobsched._time_field(body, 'starts_at', ''), jobsched._time_field(body, 'ends_at', ''),
 		jobsched._int_field(body, 'max_runs', '', NULL), coalesce(body ->> 'dst_gap', 'next_valid'), coalesce(body ->> 'dst_overlap', 'first'));
-	answer := (jobsched._schedules_json(ARRAY[id], false, 0))[1];
+	answer := jobsched._schedule_json(id);
 END $$;
 COMMENT ON FUNCTION jobsched.rest_put_schedule(text, jsonb) IS
-'PUT /schedules/{name}: schedule() with the fields of the body; the schedule, and whether it was made. JS003 when it belongs to another role';
+'PUT /schedules/{name}: schedule() with the fields of the body; the schedule, and whether it was made. JS003 when it belongs to another role, or the name is the id of a cron job';
 
-CREATE FUNCTION jobsched.rest_delete_schedule(schedule_name text) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-	id uuid := jobsched._rest_schedule_id(schedule_name, true);
-BEGIN
-	PERFORM jobsched.unschedule(id);
-	RETURN jobsched._job_json(id);
-END $$;
-CREATE FUNCTION jobsched.rest_pause_schedule(schedule_name text) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-	id uuid := jobsched._rest_schedule_id(schedule_name, true);
-BEGIN
-	PERFORM jobsched.pause(id);
-	RETURN (jobsched._schedules_json(ARRAY[id], false, 0))[1];
-END $$;
-CREATE FUNCTION jobsched.rest_resume_schedule(schedule_name text) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-	id uuid := jobsched._rest_schedule_id(schedule_name, true);
-BEGIN
-	PERFORM jobsched.resume(id);
-	RETURN (jobsched._schedules_json(ARRAY[id], false, 0))[1];
-END $$;
-CREATE FUNCTION jobsched.rest_run_schedule(schedule_name text) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-	id uuid := jobsched._rest_schedule_id(schedule_name, true);
-BEGIN
-	PERFORM jobsched.run_now(id);
-	RETURN (jobsched._schedules_json(ARRAY[id], false, 0))[1];
-END $$;
+CREATE FUNCTION jobsched.rest_delete_schedule(schedule_name text) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+	$$ DECLARE id uuid := jobsched._rest_schedule_id(schedule_name, true); BEGIN PERFORM jobsched.unschedule(id); RETURN jobsched._job_json(id); END $$;
+CREATE FUNCTION jobsched.rest_pause_schedule(schedule_name text) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+	$$ DECLARE id uuid := jobsched._rest_schedule_id(schedule_name, true); BEGIN PERFORM jobsched.pause(id); RETURN jobsched._schedule_json(id); END $$;
+CREATE FUNCTION jobsched.rest_resume_schedule(schedule_name text) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+	$$ DECLARE id uuid := jobsched._rest_schedule_id(schedule_name, true); BEGIN PERFORM jobsched.resume(id); RETURN jobsched._schedule_json(id); END $$;
+CREATE FUNCTION jobsched.rest_run_schedule(schedule_name text) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+	$$ DECLARE id uuid := jobsched._rest_schedule_id(schedule_name, true); BEGIN PERFORM jobsched.run_now(id); RETURN jobsched._schedule_json(id); END $$;
 COMMENT ON FUNCTION jobsched.rest_delete_schedule(text) IS 'DELETE /schedules/{name}: unschedule() and its job';
 COMMENT ON FUNCTION jobsched.rest_pause_schedule(text) IS 'POST /schedules/{name}/pause: pause() and the schedule';
 COMMENT ON FUNCTION jobsched.rest_resume_schedule(text) IS 'POST /schedules/{name}/resume: resume() and the schedule';
@@ -2992,9 +2980,9 @@ END $$;
 COMMENT ON FUNCTION jobsched.rest_queue(text) IS 'GET /queues/{name}: JS002 when there is none';
 
 CREATE FUNCTION jobsched.rest_pause_queue(queue text) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
-	$$ BEGIN PERFORM jobsched.rest_queue(queue); PERFORM jobsched._pause_queue(queue, true); RETURN jobsched.rest_queue(queue); END $$;
+	$$ BEGIN PERFORM jobsched._pause_queue(queue, true); RETURN jobsched.rest_queue(queue); END $$;
 CREATE FUNCTION jobsched.rest_resume_queue(queue text) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
-	$$ BEGIN PERFORM jobsched.rest_queue(queue); PERFORM jobsched._pause_queue(queue, false); RETURN jobsched.rest_queue(queue); END $$;
+	$$ BEGIN PERFORM jobsched._pause_queue(queue, false); RETURN jobsched.rest_queue(queue); END $$;
 COMMENT ON FUNCTION jobsched.rest_pause_queue(text) IS 'POST /queues/{name}/pause: pause_queue() and the queue';
 COMMENT ON FUNCTION jobsched.rest_resume_queue(text) IS 'POST /queues/{name}/resume: resume_queue() and the queue';
 

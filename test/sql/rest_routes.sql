@@ -140,7 +140,7 @@ SELECT jobsched.rest_artifact(:'again', 'body', '{}') ->> 'key' AS last, jobsche
 	jobsched.rest_artifact(:'again', 'body', jsonb_build_object('run_at', (SELECT jobsched._iso(min(e.run_at)) FROM jobsched.job_executions e WHERE e.job_id = :'again' AND e.slot = 3), 'attempt', '1')) ->> 'key' AS of_a_run;
 
 -- what is refused, and how
-SELECT (public.said(q)).state, (public.said(q)).field, replace((public.said(q)).message, :'again', 'ID') AS message FROM unnest(ARRAY[
+SELECT (public.said(q)).state, (public.said(q)).field, regexp_replace((public.said(q)).message, '[0-9a-fA-F-]{36}', 'ID') AS message FROM unnest(ARRAY[
 	$$SELECT jobsched.rest_jobs('{"limit": "0"}')$$, $$SELECT jobsched.rest_jobs('{"limit": "1e2"}')$$, $$SELECT jobsched.rest_jobs('{"limit": "99999999999999999999"}')$$,
 	$$SELECT jobsched.rest_jobs('{"status": "Failed"}')$$, $$SELECT jobsched.rest_jobs('{"frequency": "twice"}')$$, $$SELECT jobsched.rest_jobs('{"cursor": "x"}')$$,
 	$$SELECT jobsched.rest_jobs('{"created_after": "infinity"}')$$, $$SELECT jobsched.rest_jobs('{"created_before": "2027-13-01T00:00:00Z"}')$$, $$SELECT jobsched.rest_jobs('{"created_before": "2027-01-01T00:00:00"}')$$,
@@ -151,6 +151,7 @@ SELECT (public.said(q)).state, (public.said(q)).field, replace((public.said(q)).
 	$$SELECT jobsched.rest_schedule('none', '{}')$$, $$SELECT jobsched.rest_schedule('s5', '{"next": "21"}')$$, $$SELECT jobsched.rest_put_schedule('s6', '{"name": "tick"}')$$, $$SELECT jobsched.rest_put_schedule('s6', '{"cron": "* * * * *"}')$$,
 	$$SELECT jobsched.rest_put_schedule('', '{"cron": "* * * * *", "name": "tick"}')$$, $$SELECT jobsched.rest_put_schedule('s6', '{"cron": "* * * * *", "name": "tick", "catchup_max": 1.5}')$$, $$SELECT jobsched.rest_delete_schedule('none')$$,
 	$$SELECT jobsched.rest_queue('none')$$, $$SELECT jobsched.rest_pause_queue('none')$$, $$SELECT jobsched.rest_workers('{"state": "dead"}')$$, $$SELECT jobsched.rest_history('{"minutes": "1441"}')$$, $$SELECT jobsched.rest_stats('{"tables": "no"}')$$,
+	format('SELECT jobsched.rest_put_schedule(%L, %L)', (SELECT upper(s.job_id::text) FROM jobsched.schedules s WHERE s.schedule_name = 's5'), '{"cron": "* * * * *", "name": "tick"}'),
 	$$SELECT jobsched.rest_cancel_many('{}')$$, $$SELECT jobsched.rest_retry_many('{"limit": 1.5, "queue": "odd"}')$$, $$SELECT jobsched.rest_cancel_many('[]')$$]) q;
 
 -- however many it has, only those that are shown are read
