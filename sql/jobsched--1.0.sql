@@ -3643,17 +3643,17 @@ REVOKE ALL ON ALL TABLES IN SCHEMA jobsched FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA jobsched TO jobsched_submitter, jobsched_worker, jobsched_viewer, jobsched_admin, jobsched_scheduler;
 
-GRANT EXECUTE ON FUNCTION jobsched.submit(text, jsonb, timestamptz, text, text, text, int, int, interval, text, text, timestamptz, interval, interval, text, text), jobsched.submit_many(jsonb), jobsched.rest_submit_many(text[]),
+GRANT EXECUTE ON FUNCTION jobsched.submit(text, jsonb, timestamptz, text, text, text, int, int, interval, text, text, timestamptz, interval, interval, text, text), jobsched.submit_many(jsonb),
 	jobsched.cancel_jobs(text, text, text, timestamptz, timestamptz, boolean, int), jobsched.retry_jobs(text, text, text, timestamptz, timestamptz, boolean, int),
-	jobsched.cancel(uuid), jobsched.rest_submit(jsonb), jobsched.rest_cancel(uuid), jobsched.run_now(uuid), jobsched.retry(uuid),
+	jobsched.cancel(uuid), jobsched.run_now(uuid), jobsched.retry(uuid),
 	jobsched.pause(uuid), jobsched.resume(uuid), jobsched.unschedule(uuid), jobsched.unschedule(text), jobsched.backfill(uuid, timestamptz, timestamptz),
 	jobsched.alter_job(uuid, jsonb, timestamptz, text, int, int, interval, timestamptz, interval, interval, text),
 	jobsched.schedule(text, text, text, jsonb, text, text, int, int, interval, text, text, interval, int, interval, timestamptz, timestamptz, bigint, text, text),
 	jobsched.alter_schedule(uuid, text, text, jsonb, text, text, interval, int, interval, timestamptz, timestamptz, bigint, text, text) TO jobsched_submitter;
 GRANT EXECUTE ON FUNCTION jobsched.explain_job(uuid), jobsched.wait(uuid, interval), jobsched.ended_since(timestamptz, pg_snapshot) TO jobsched_submitter, jobsched_viewer;
-GRANT EXECUTE ON FUNCTION jobsched.rest_get(uuid), jobsched.rest_get_many(uuid[], boolean), jobsched.health(), jobsched.caller(), jobsched._sees_all(), jobsched.uuid_v7(), jobsched.slot_of(uuid), jobsched.segment_of(uuid),
+GRANT EXECUTE ON FUNCTION jobsched.rest_get(uuid), jobsched.caller(), jobsched._sees_all(), jobsched.uuid_v7(), jobsched.slot_of(uuid), jobsched.segment_of(uuid),
 	jobsched.cron_next(text, timestamptz, text), jobsched.cron_next_n(text, int, timestamptz, text), jobsched.cron_describe(text)
-	TO jobsched_submitter, jobsched_viewer, jobsched_worker;
+	TO jobsched_submitter, jobsched_viewer;
 GRANT SELECT ON jobsched.job_status, jobsched.runs TO jobsched_submitter, jobsched_viewer;
 GRANT SELECT ON jobsched.workers, jobsched.queues, jobsched.cron_ticks TO jobsched_viewer;
 GRANT EXECUTE ON FUNCTION jobsched.stats(), jobsched.metrics() TO jobsched_viewer;

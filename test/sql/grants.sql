@@ -58,6 +58,11 @@ SET SESSION AUTHORIZATION js_work;
 SELECT jobsched.register_worker('w', '{jobs}', 1) IS NOT NULL AS registered;
 SELECT (public.said($$SELECT jobsched.submit('x')$$)).state, (public.said($$SELECT * FROM jobsched.job_status$$)).state AS view;
 
+RESET SESSION AUTHORIZATION;
+-- a worker may call what docs/protocol.md tells, the API what its routes are, and nothing else
+SELECT array_agg(DISTINCT p.proname ORDER BY p.proname) FROM pg_proc p WHERE p.pronamespace = 'jobsched'::regnamespace AND has_function_privilege('js_work', p.oid, 'EXECUTE');
+SELECT array_agg(p.proname) FROM pg_proc p WHERE p.pronamespace = 'jobsched'::regnamespace AND has_function_privilege('jobsched_api', p.oid, 'EXECUTE') AND p.proname !~ '^(rest_|health$)';
+
 SET SESSION AUTHORIZATION js_none;
 SELECT (public.said($$SELECT jobsched.submit('x')$$)).state, (public.said($$SELECT * FROM jobsched.job_status$$)).state AS view, (public.said($$SELECT jobsched.uuid_v7()$$)).state AS uuid;
 
