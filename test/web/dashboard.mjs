@@ -127,6 +127,10 @@ await step('a job is paused, resumed, made due now and run again', async () => {
 	await press('Run now');
 	await hasStatus('succeeded');
 	await page.locator('.timeline').getByText('"a": 1').waitFor(); // its result
+	await page.locator('.timeline summary').click();
+	for (let looks = 0; looks < 2; looks++)
+		await page.waitForResponse(/\/executions/);
+	assert.equal(await page.locator('.timeline details').evaluate((node) => node.open), false); // it stays closed
 	await press('Run again');
 	await until('the second run', async () => await page.locator('.timeline > .is-succeeded').count() === 2);
 });

@@ -68,12 +68,13 @@ function update(old, node) {
 			old.data = node.data;
 		return;
 	}
+	const theirs = (name) => name === 'open' && old.nodeName === 'DETAILS'; // who looks at it has opened or closed it
 	for (const { name } of [...old.attributes]) {
-		if (!node.hasAttribute(name) && !(name === 'open' && old.nodeName === 'DETAILS'))
+		if (!node.hasAttribute(name) && !theirs(name))
 			old.removeAttribute(name);
 	}
 	for (const { name, value } of node.attributes) {
-		if (old.getAttribute(name) !== value)
+		if (old.getAttribute(name) !== value && !theirs(name))
 			old.setAttribute(name, value);
 	}
 	for (const name of new Set([...Object.keys(old.handlers ?? {}), ...Object.keys(node.handlers ?? {})]))
