@@ -218,6 +218,21 @@ await step('many jobs are cancelled at once, after a number was shown', async ()
 	await told('7 jobs to be tried anew.');
 });
 
+await step('no more jobs are tried anew than were counted, though they fail again at once', async () => {
+	const asked = [];
+	await page.route('**/jobs/retry', (route) => {
+		const { limit, dry_run: dryRun } = route.request().postDataJSON();
+		asked.push(limit);
+		return route.fulfill({ json: { jobs: Math.min(limit, 25000), dry_run: Boolean(dryRun) } });
+	});
+	await page.goto('/#/jobs?status=failed');
+	await press('Retry all…');
+	await confirm('Retry 25,000 jobs');
+	await told('25,000 jobs to be tried anew.');
+	assert.deepEqual(asked, [100000, 10000, 10000, 5000]);
+	await page.unroute('**/jobs/retry');
+});
+
 await step('pages of a list, there and back', async () => {
 	await rest('POST', '/jobs/batch', { jobs: Array.from({ length: 120 }, () => ({ name: 'page', frequency: 'once', next_run_time: later(), queue: 'pages' })) });
 	await page.goto('/#/jobs?queue=pages');

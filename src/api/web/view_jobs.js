@@ -2,7 +2,7 @@
 import { call, get, may, serverNow } from './api.js';
 import { act, ask, tell } from './actions.js';
 import { fill, h } from './dom.js';
-import { count, plural, shortId, when } from './format.js';
+import { plural, shortId, when } from './format.js';
 import { badge, button, field, problemBox, select, table, title } from './parts.js';
 import { go } from './route.js';
 
@@ -11,7 +11,8 @@ const CALLS = 4; // one call looks at so many jobs and no more: a page of someth
 const STATUSES = ['scheduled', 'queued', 'running', 'retrying', 'paused', 'cancelling', 'succeeded', 'failed', 'cancelled', 'expired', 'ended'];
 const BULK = ['name', 'queue', 'status', 'created_after', 'created_before']; // filters that the bulk calls know
 const RARE = ['name', 'queue', 'created_after', 'created_before'];
-const MOST = 10000; // jobs of one bulk call
+const MOST = 10000; // jobs that one bulk call changes
+const COUNTED = 100000; // and counts
 
 // The ways back, which keyset cursors do not tell.
 const before = new Map();
@@ -130,8 +131,8 @@ function bulkButtons(filters) {
 async function manyAtOnce(verb, text, done, filters) {
 	// What is submitted from now on is not meant, however long this takes.
 	const body = { created_before: new Date(serverNow()).toISOString(), ...filters };
-	const { jobs: n } = await call('POST', `jobs/${verb}`, { ...body, limit: MOST, dry_run: true });
-	const many = `${n >= MOST ? 'at least ' : ''}${plural(n, 'job')}`;
+	const { jobs: n } = await call('POST', `jobs/${verb}`, { ...body, limit: COUNTED, dry_run: true });
+	const many = plural(n, 'job');
 	if (n === 0) {
 		tell(`No job that matches can be ${verb === 'cancel' ? 'cancelled' : 'tried anew'}.`);
 		return;
@@ -146,8 +147,8 @@ async function manyAtOnce(verb, text, done, filters) {
 	let all = 0;
 	let last;
 	do {
-		last = (await call('POST', `jobs/${verb}`, { ...body, limit: MOST })).jobs;
+		last = (await call('POST', `jobs/${verb}`, { ...body, limit: Math.min(MOST, n - all) })).jobs;
 		all += last;
-	} while (last === MOST);
-	tell(`${count(all)} ${all === 1 ? 'job' : 'jobs'} ${done}.`);
+	} while (last > 0 && all < n);
+	tell(`${plural(all, 'job')} ${done}${n >= COUNTED ? '; there may be more' : ''}.`);
 }
