@@ -309,14 +309,16 @@ await step('the theme: as the system, or as chosen, also after loading again', a
 	const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
 	const light = await ground();
 	await page.emulateMedia({ colorScheme: 'dark' });
+	await until('it is dark', async () => await ground() !== light);
 	const dark = await ground();
-	assert.notEqual(dark, light);
 	await page.getByRole('button', { name: 'Change to: light' }).click();
 	assert.equal(await ground(), light);
 	await page.reload();
 	assert.equal(await ground(), light);
 	await page.getByRole('button', { name: 'Change to: dark' }).click();
 	await page.emulateMedia({ colorScheme: 'light' });
+	assert.equal(await ground(), dark);
+	await page.reload();
 	assert.equal(await ground(), dark);
 	await page.getByRole('button', { name: 'Change to: as the system' }).click();
 	assert.equal(await ground(), light);

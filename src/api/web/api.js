@@ -4,7 +4,7 @@ const TOKEN = 'jobsched.token';
 const ROLES = ['anybody', 'viewer', 'submitter', 'admin'];
 
 // What the server answers with application/problem+json.  status 0: there was no answer.
-export class Problem extends Error {
+class Problem extends Error {
 	constructor(status, problem) {
 		super(problem.detail ?? problem.title ?? `status ${status}`);
 		this.status = status;

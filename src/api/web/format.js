@@ -36,7 +36,7 @@ export function duration(seconds) {
 }
 
 // ago(date) = "3 min ago", "in 2 h": the coarser, the farther
-export function ago(date) {
+function ago(date) {
 	const seconds = (date - serverNow()) / 1000;
 	const size = Math.abs(seconds);
 	if (size < 1)
@@ -46,7 +46,7 @@ export function ago(date) {
 	return seconds < 0 ? `${text} ago` : `in ${text}`;
 }
 
-export function localTime(date) {
+function localTime(date) {
 	const now = new Date();
 	if (date.toDateString() === now.toDateString())
 		return clock.format(date);

@@ -18,7 +18,7 @@ export const choice = (name, label, options, chosen, hint = null) => field(label
 export const payload = (value) => field('Payload (JSON)', h('textarea', { name: 'payload', rows: 5, spellcheck: 'false', autocomplete: 'off' }, value), null, { class: 'broad' });
 
 // values(form): what is filled in, by name: numbers as numbers, JSON read, local times with their offset
-export function values(form) {
+function values(form) {
 	const all = {};
 	for (const input of form.elements) {
 		if (!input.name || input.closest('[hidden]') || input.value.trim() === '' || (input.type === 'radio' && !input.checked))
@@ -44,7 +44,7 @@ function readJson(source) {
 // localInput(date): the value of a datetime-local field
 export const localInput = (date) => new Date(date - date.getTimezoneOffset() * 60000).toISOString().slice(0, 19);
 
-export function clearProblems(form) {
+function clearProblems(form) {
 	for (const input of form.querySelectorAll('[aria-invalid]')) {
 		input.removeAttribute('aria-invalid');
 		input.removeAttribute('aria-errormessage');

@@ -1,6 +1,7 @@
-// theme.js: light or dark, before anything is painted.  Kept as "light" or "dark"; nothing kept: as the system is.
+// theme.js: light or dark, before anything is painted: data-theme of the page.  Kept as "light" or "dark"; nothing kept: as the system is.
 {
 	const root = document.documentElement;
+	const system = matchMedia('(prefers-color-scheme: dark)');
 	const kept = () => {
 		try {
 			return localStorage.getItem('jobsched.theme');
@@ -8,27 +9,28 @@
 			return null; // storage is forbidden
 		}
 	};
-	const show = (theme) => {
-		if (theme === 'light' || theme === 'dark')
-			root.dataset.theme = theme;
-		else
-			delete root.dataset.theme;
+	let chosen = kept();
+	const show = () => {
+		root.dataset.theme = chosen ?? (system.matches ? 'dark' : 'light');
+		window.dispatchEvent(new Event('themechange'));
 	};
-	show(kept());
+	if (chosen !== 'light' && chosen !== 'dark')
+		chosen = null;
+	show();
 	window.jobschedTheme = {
-		get: () => root.dataset.theme ?? 'auto',
+		get: () => chosen ?? 'auto',
 		set(theme) {
-			show(theme);
+			chosen = theme === 'auto' ? null : theme;
+			show();
 			try {
-				if (theme === 'auto')
+				if (chosen === null)
 					localStorage.removeItem('jobsched.theme');
 				else
-					localStorage.setItem('jobsched.theme', theme);
+					localStorage.setItem('jobsched.theme', chosen);
 			} catch {
 				// it holds until the page is left
 			}
-			window.dispatchEvent(new Event('themechange'));
 		},
 	};
-	matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => window.dispatchEvent(new Event('themechange')));
+	system.addEventListener('change', show);
 }

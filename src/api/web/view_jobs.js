@@ -87,7 +87,7 @@ function times(filters) {
 	return all;
 }
 
-export const jobTable = (rows, empty) => table({
+const jobTable = (rows, empty) => table({
 	caption: 'Jobs, newest first', rows, key: (job) => job.id, empty,
 	columns: [
 		{ title: 'Status', lead: true, cell: (job) => badge(job.status) },
@@ -144,6 +144,7 @@ async function manyAtOnce(verb, text, done, filters) {
 			: 'Failed, cancelled and expired jobs that match all of these are tried anew, with all their retries.'), h('ul', {}, what)],
 	}))
 		return;
+	// No more than were counted: what is tried anew may fail again at once, and be found again for ever.
 	let all = 0;
 	let last;
 	do {
