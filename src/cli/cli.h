@@ -141,8 +141,9 @@ bool output_append(PGresult **all, const PGresult *page, int skip);
 enum cli_exit output_pages(struct cli *cli, const struct query *query, int nparams, const char *const *params,
         const char *cursor, long limit, long page);
 
-/* Runs it in the form that is wanted and prints all rows. */
+/* Runs it in the form that is wanted and prints all rows; the other one: its only row, as a record. */
 enum cli_exit output_query(struct cli *cli, const struct query *query, int nparams, const char *const *params);
+enum cli_exit output_one(struct cli *cli, const struct query *query, int nparams, const char *const *params);
 
 /* ---- width.c ---- */
 
@@ -170,15 +171,5 @@ enum cli_exit job_show(struct cli *cli, const char *id);
 
 /* Waits for the end of a job; *status is malloc'ed.  `seconds`: text, NULL: for ever. */
 enum cli_exit job_wait(struct cli *cli, const char *id, const char *seconds, char **status);
-
-/* The same arguments of submit and schedule add come at the beginning of their tables. */
-enum job_option {
-	JOB_QUEUE,
-	JOB_PRIORITY,
-	JOB_MAX_RETRIES,
-	JOB_TIMEOUT,
-	JOB_TIME_ZONE,
-	JOB_OPTIONS
-};
 
 #endif

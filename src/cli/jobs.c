@@ -126,14 +126,5 @@ job_list(struct cli *cli, const struct args *args)
 enum cli_exit
 job_explain(struct cli *cli, const struct args *args)
 {
-	PGresult *result;
-
-	if (!job_id_check("explain", args->word[0]))
-		return CLI_USAGE;
-	result = database_query(cli, cli->json ? explain.json : explain.table, 1, args->word);
-	if (!result)
-		return CLI_FAILED;
-	output_record(cli, result);
-	PQclear(result);
-	return CLI_OK;
+	return job_id_check("explain", args->word[0]) ? output_one(cli, &explain, 1, args->word) : CLI_USAGE;
 }

@@ -264,3 +264,15 @@ output_query(struct cli *cli, const struct query *query, int nparams, const char
 	PQclear(result);
 	return CLI_OK;
 }
+
+enum cli_exit
+output_one(struct cli *cli, const struct query *query, int nparams, const char *const *params)
+{
+	PGresult *result = database_query(cli, cli->json ? query->json : query->table, nparams, params);
+
+	if (!result)
+		return CLI_FAILED;
+	output_record(cli, result);
+	PQclear(result);
+	return CLI_OK;
+}

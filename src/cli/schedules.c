@@ -165,7 +165,7 @@ schedule_add(struct cli *cli, const struct args *args)
 {
 	const char *params[4 + ADD_OPTIONS] = {args->word[0], args->word[1], args->word[2], NULL}, *found[1];
 	char *payload = NULL, *id;
-	PGresult *result;
+	enum cli_exit code;
 
 	if (args->nwords > 3 && (params[3] = payload = value_payload(args->word[3])) == NULL)
 		return CLI_FAILED;
@@ -176,13 +176,9 @@ schedule_add(struct cli *cli, const struct args *args)
 	if (!id)
 		return CLI_FAILED;
 	found[0] = id;
-	result = database_query(cli, cli->json ? add.json : add.table, 1, found);
+	code = output_one(cli, &add, 1, found);
 	free(id);
-	if (!result)
-		return CLI_FAILED;
-	output_record(cli, result);
-	PQclear(result);
-	return CLI_OK;
+	return code;
 }
 
 /* ---- pause, resume, delete ---- */

@@ -114,16 +114,11 @@ system_stats(struct cli *cli, const struct args *args)
 {
 	static const struct query summary = {SUMMARY, "SELECT jobsched.rest_stats('{}')"},
 	                          schedulers = QUERY(SCHEDULERS), tables = QUERY(TABLES);
-	PGresult *result;
+	enum cli_exit code = output_one(cli, &summary, 0, NULL);
 
 	(void) args;
-	result = database_query(cli, cli->json ? summary.json : summary.table, 0, NULL);
-	if (!result)
-		return CLI_FAILED;
-	output_record(cli, result);
-	PQclear(result);
-	if (cli->json)
-		return CLI_OK;
+	if (code != CLI_OK || cli->json)
+		return code;
 	printf("\n");
 	if (output_query(cli, &schedulers, 0, NULL) != CLI_OK)
 		return CLI_FAILED;
