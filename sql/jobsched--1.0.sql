@@ -2267,7 +2267,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION jobsched.ended_since(timestamptz, pg_snapshot) IS
 'Attempts that the caller may see and that ended after `since`, in the two latest slots of the ring. seen: only those that were not committed yet in that snapshot; who asks again and again
-with the pg_current_snapshot() of the statement before, and a `since` some seconds before that, gets each once.';
+with the pg_current_snapshot() of the statement before, and a `since` some seconds before that, gets each once (what ended after a SAVEPOINT, in a transaction that was still open then, may be left out).';
 
 /* ------------------------------------------------------------------- REST */
 
