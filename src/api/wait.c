@@ -1,8 +1,9 @@
 /*
  * wait.c: GET /jobs/{id}?wait=SECONDS.
  *
- * A tick asks once for all who wait.  The next comes after 10 ms while jobs end or people come, later and later up to 200 ms
- * when nothing happens, and never so soon that asking would take more than a tenth of the time.
+ * One statement asks for all who wait.  The next comes after 10 ms while jobs end or people come, later and later up to 200 ms
+ * when nothing happens, and unless somebody comes never so soon that asking would take more than a tenth of the time.  How long
+ * that is does not matter to those whose time is over: the tick looks for them every 200 ms at least.
  */
 #include "wait.h"
 
@@ -19,22 +20,26 @@
 #define COST_SHARE 10
 
 struct waits {
-	struct db_call call; /* first: of the tick under way */
+	struct db_call call; /* first: of the statement under way */
 	struct db *db;
 	struct event *tick;
 	struct waiters waiting;
 	size_t n;
-	struct db_text *ids; /* of the tick under way */
+	struct db_text *ids; /* of the statement under way */
 	bool asking, ended;
-	int64_t pause_us; /* after the tick under way */
-	int64_t asked_us;
+	int64_t pause_us; /* after the statement under way */
+	int64_t asked_us; /* when it was sent */
+	int64_t ask_us; /* when to ask next, unless it is under way */
 };
 
 static void
-arm(struct waits *waits, int64_t us)
+arm(struct waits *waits)
 {
-	struct timeval wait = {us / CLOCK_US_PER_SECOND, us % CLOCK_US_PER_SECOND};
+	int64_t us = waits->asking ? TICK_MAX_US : waits->ask_us - clock_boottime_us();
+	struct timeval wait = {0};
 
+	if (us > 0)
+		wait.tv_usec = us < TICK_MAX_US ? us : TICK_MAX_US;
 	event_add(waits->tick, &wait);
 }
 
@@ -166,19 +171,19 @@ static void
 on_asked(struct db_call *call, const struct db_answer *answer)
 {
 	struct waits *waits = (struct waits *) call;
-	int64_t took = clock_boottime_us() - waits->asked_us;
+	int64_t now_us = clock_boottime_us(), took_us = now_us - waits->asked_us;
 
 	waits->asking = false;
-	if (answer->outcome == DB_OK) {
-		if (db_answer_rows(answer) > 0)
-			waits->pause_us = TICK_MIN_US;
+	if (answer->outcome == DB_OK && db_answer_rows(answer) > 0)
+		waits->pause_us = TICK_MIN_US;
+	waits->ask_us = now_us + (waits->pause_us > took_us * COST_SHARE ? waits->pause_us : took_us * COST_SHARE);
+	if (answer->outcome == DB_OK)
 		deliver(waits, answer);
-	} else {
+	else
 		refuse(waits, answer);
-	}
 	release(waits);
 	if (waits->n > 0 && !waits->ended)
-		arm(waits, waits->pause_us > took * COST_SHARE ? waits->pause_us : took * COST_SHARE);
+		arm(waits);
 	if (waits->pause_us * 2 <= TICK_MAX_US)
 		waits->pause_us *= 2;
 	else
@@ -189,19 +194,23 @@ static void
 ask(struct waits *waits)
 {
 	struct exchange *x;
+	char *copy;
 	size_t n = 0;
 
 	free(waits->ids);
-	waits->ids = malloc((waits->n + 1) * sizeof(*waits->ids));
+	waits->ids = malloc(waits->n * (sizeof(*waits->ids) + UUID_TEXT_SIZE));
 	if (!waits->ids) {
-		arm(waits, TICK_MAX_US);
+		waits->ask_us = clock_boottime_us() + TICK_MAX_US;
 		return;
 	}
+	/* Who waits may go before the statement is sent. */
+	copy = (char *) (waits->ids + waits->n);
 	TAILQ_FOREACH(x, &waits->waiting, waiters)
 	{
 		x->asked = true;
-		waits->ids[n].bytes = x->id;
-		waits->ids[n++].len = strlen(x->id);
+		waits->ids[n].bytes = memcpy(copy, x->id, UUID_TEXT_SIZE);
+		waits->ids[n++].len = UUID_TEXT_LEN;
+		copy += UUID_TEXT_SIZE;
 	}
 	memset(&waits->call, 0, sizeof(waits->call));
 	waits->call.statement = DB_WAIT;
@@ -221,8 +230,10 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	(void) fd;
 	(void) what;
 	release(waits);
-	if (waits->n > 0 && !waits->asking)
+	if (waits->n > 0 && !waits->asking && clock_boottime_us() >= waits->ask_us)
 		ask(waits);
+	if (waits->n > 0)
+		arm(waits);
 }
 
 struct waits *
@@ -269,15 +280,13 @@ waits_free(struct waits *waits)
 void
 waits_add(struct waits *waits, struct exchange *x, double seconds, void (*over)(struct exchange *x))
 {
-	int64_t since_us = clock_boottime_us() - waits->asked_us;
-
 	x->over = over;
 	x->asked = false;
 	x->until_us = clock_boottime_us() + (int64_t) (seconds * 1e6);
 	TAILQ_INSERT_TAIL(&waits->waiting, x, waiters);
 	waits->n++;
 	waits->pause_us = TICK_MIN_US;
-	if (!waits->asking)
-		arm(waits, since_us < TICK_MIN_US ? TICK_MIN_US - since_us : 0);
+	waits->ask_us = waits->asked_us + TICK_MIN_US;
+	arm(waits);
 	http_request_on_hurry(x->request, on_hurry, x);
 }

@@ -366,6 +366,14 @@ subtest 'waiting for the end of a job' => sub {
 		$seen{"$1 $2"}++ if $answer =~ m{^HTTP/1.1 (\d+) .*"status" ?: ?"(\w+)"}s;
 	}
 	is_deeply(\%seen, { '200 cancelled' => 380 }, sprintf '400 wait for 20 jobs, 20 of them not to the end: %.2f s after these ended', time - $since);
+
+	# A statement that takes long comes seldom.
+	my $rest_wait = $stack->sql(q{SELECT pg_get_functiondef('jobsched.rest_wait(uuid[])'::regprocedure)});
+	(my $slow = $rest_wait) =~ s/\bBEGIN\b/BEGIN PERFORM pg_sleep(1);/ or die $rest_wait;
+	$stack->sql($slow);
+	($status, $what, $took) = $wait->($id, 'wait=2');
+	$stack->sql($rest_wait);
+	ok($what eq 'scheduled' && $took > 1.9 && $took < 5, sprintf 'nobody waits longer than asked for when the database is slow, %.2f s', $took);
 };
 
 subtest 'an answer that the client has already' => sub {
