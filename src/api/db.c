@@ -24,6 +24,7 @@
 #define WAIT_SHARE 0.4
 #define STATEMENT_SHARE 0.5
 #define GROUP_LOCK_SHARE 0.1
+#define GROUP_BYTES (4 * 1024 * 1024) /* of a group's calls: more saves nothing, and the server takes 1 GiB at most */
 
 int64_t
 db_statement_timeout_us(const struct db *db)
@@ -198,12 +199,16 @@ take_group(struct db *db, struct db_call *first, struct db_conn *conn)
 	enum db_statement statement = first->statement;
 	int most = first->alone ? 1 : db_statement_group(statement);
 	struct db_call *call;
+	size_t bytes = 0;
 
 	conn->statement = statement;
 	conn->deadline_us = first->deadline_us;
 	for (conn->n_calls = 0; conn->n_calls < most; conn->n_calls++) {
 		call = TAILQ_FIRST(&db->queues[statement]);
 		if (!call || (call->alone && call != first))
+			break;
+		bytes += call->param.len;
+		if (conn->n_calls > 0 && bytes > GROUP_BYTES)
 			break;
 		TAILQ_REMOVE(&db->queues[statement], call, link);
 		if (statement == DB_SUBMIT_KEYED)

@@ -115,6 +115,23 @@ subtest 'a lock holds up only those that need it' => sub {
 	is((at_once(['POST', '/jobs', { %once, unique_key => 'held' }]))[0][0], 200, 'then the key belongs to the job of that session');
 };
 
+subtest 'large jobs share transactions of limited size' => sub {
+	my $unlock = session('LOCK TABLE jobsched.timers IN ACCESS EXCLUSIVE MODE');
+	my $pid = fork // die $!;
+	if (!$pid)
+	{
+		my @answers = at_once(map { ['POST', '/jobs', { %once, payload => { tag => 'large', text => 'x' x 900_000 } }] } 1 .. 20);
+		POSIX::_exit(scalar grep { $_->[0] != 201 } @answers);
+	}
+	sleep 0.3;    # a group gives up after 0.4 s
+	$unlock->();
+	waitpid $pid, 0;
+	is($? >> 8, 0, 'all are accepted');
+	my ($largest, $shared) = split /\|/, $stack->sql(q{SELECT max(bytes), max(n) FROM (SELECT sum(octet_length(payload::text)) AS bytes, count(*) AS n
+		FROM jobsched.jobs WHERE payload->>'tag' = 'large' GROUP BY xmin::text) x});
+	cmp_ok($largest, '<', 4.2e6, "at most 4 MiB of them in one ($shared in one)");
+};
+
 subtest 'a queue that somebody is making' => sub {
 	my $end = session(q{SELECT jobsched.submit('echo', queue => 'young')});
 	my @answers = at_once(map { ['POST', '/jobs', { %once, payload => { tag => 'queue' }, ($_ == 8 ? (queue => 'young') : ()) }] } 1 .. 16);
