@@ -30,6 +30,22 @@ forget_verdict(struct task_context *task)
 
 /* ---- failure ---- */
 
+/* As UTF-8, and cut between characters. */
+static void
+set_reason(struct outcome *out, const char *reason)
+{
+	char clean[UTF8_CLEAN_SIZE(sizeof(out->reason))];
+	size_t len = utf8_clean(reason, strnlen(reason, sizeof(out->reason)), clean);
+
+	if (len >= sizeof(out->reason)) {
+		len = sizeof(out->reason) - 1;
+		while (len > 0 && ((unsigned char) clean[len] & 0xC0) == 0x80)
+			len--;
+	}
+	memcpy(out->reason, clean, len);
+	out->reason[len] = '\0';
+}
+
 __attribute__((format(printf, 4, 0))) static int
 fail(struct task_context *task, enum task_verdict verdict, const char *reason, const char *fmt, va_list ap)
 {
@@ -41,7 +57,7 @@ fail(struct task_context *task, enum task_verdict verdict, const char *reason, c
 		text = NULL;
 	forget_verdict(task);
 	task->verdict = verdict;
-	snprintf(out->reason, sizeof(out->reason), "%s", reason ? reason : "error");
+	set_reason(out, reason ? reason : "error");
 	out->error = text;
 	return -1;
 }

@@ -144,7 +144,7 @@ JOBSCHED_TASK("name_it", .run = name_it, .summary = "Stores an artifact of that 
 
 /* ---- results ---- */
 
-/* payload: big, not_utf8, text_not_utf8, not_json, nul, nothing, no_number */
+/* payload: which of them */
 static int
 result(struct task_context *task, const json_t *payload)
 {
@@ -169,6 +169,10 @@ result(struct task_context *task, const json_t *payload)
 		return -1;
 	if (strcmp(kind, "error_not_utf8") == 0)
 		return task_fail_for_good(task, NULL, "caf\xE9 %s", "");
+	if (strcmp(kind, "reason_not_utf8") == 0)
+		return task_fail_for_good(task, "caf\xE9", "no coffee");
+	if (strcmp(kind, "reason_too_long") == 0)
+		return task_fail_for_good(task, "no_coffee_nor_teas_in_this_caf\xC3\xA9", "no coffee");
 	return task_fail_for_good(task, "bad_payload", "payload: %s", kind);
 }
 JOBSCHED_TASK("result", .run = result, .summary = "Ends with a result that is not good.");

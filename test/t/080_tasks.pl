@@ -166,6 +166,8 @@ sub api
 		[ 'a result that is no JSON', 'result', 'not_json', { status => 'failed', reason => 'result_rejected', error => qr/^the database refuses the result: invalid input syntax for type json/ } ],
 		[ 'a result with U+0000', 'result', 'nul', { status => 'failed', reason => 'result_rejected', error => qr/^the database refuses the result: / } ],
 		[ 'an error that is not UTF-8', 'result', 'error_not_utf8', { status => 'failed', error => qr/^caf\x{FFFD} $/ } ],
+		[ 'a reason that is not UTF-8', 'result', 'reason_not_utf8', { status => 'failed', reason => "caf\x{FFFD}", error => 'no coffee' } ],
+		[ 'a reason that is too long', 'result', 'reason_too_long', { status => 'failed', reason => 'no_coffee_nor_teas_in_this_caf', error => 'no coffee' } ],
 		(map { [ "no result at all: $_", 'result', $_, { status => 'failed', reason => 'error', error => 'the task ended without a result' } ] } 'nothing', 'minus'));
 	cmp_ok($quick->{seconds}, '<', 10, '100,000 calls of task_progress cost little');
 	my @lines = split /\n/, $two->{error};

@@ -68,6 +68,8 @@ sub goes_wrong
 		[ 'a result over 1 MiB', 'result', 'big', { status => 'failed', reason => 'result_too_large', error => qr/^the result is 2097153 bytes of JSON/ } ],
 		[ 'a result that is not UTF-8', 'result', 'not_utf8', { status => 'failed', reason => 'bad_result' } ],
 		[ 'an error that is not UTF-8', 'result', 'error_not_utf8', { status => 'failed', error => qr/^caf\x{FFFD} $/ } ],
+		[ 'a reason that is not UTF-8', 'result', 'reason_not_utf8', { status => 'failed', reason => "caf\x{FFFD}", error => 'no coffee' } ],
+		[ 'a reason that is too long', 'result', 'reason_too_long', { status => 'failed', reason => 'no_coffee_nor_teas_in_this_caf', error => 'no coffee' } ],
 		[ 'a crash is tried again', do_it('crash', times => 2), { status => 'succeeded', attempt => 3, result => 'better' }, { max_retries => 2 } ],
 		[ 'as often as the job says', do_it('crash'), { status => 'failed', attempt => 2, reason => 'signal' }, { max_retries => 1 } ],
 		[ 'the time limit stops a task that looks', 'sleep', { seconds => 60 }, { status => 'failed', reason => 'timeout', error => 'the time limit of 0.3 s is over' }, { timeout => '0.3 s' } ],
