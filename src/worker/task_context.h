@@ -83,7 +83,7 @@ struct task_context {
 /* Fills the fields that are made of others: run_at (as PostgreSQL prints it) and key. */
 void task_name_run(struct task_context *task, const char *run_at);
 
-/* Calls the task's function.  Afterwards verdict and *out say how it ended, except for what task_judge decides. */
+/* Calls the task's function.  Afterwards verdict and *out say how it ended, except for what task_execute makes of it. */
 void task_call(struct task_context *task, const struct task_definition *definition);
 
 /* Forgets how the task ended and makes it a failure.  Returns -1. */

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -237,6 +238,35 @@ spoil_signals(void)
 	alarm(1);
 }
 
+/* One that comes as soon as somebody takes signals again. */
+static void
+leave_a_signal(void)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, NULL);
+	raise(SIGALRM);
+}
+
+static void
+leave_an_alarm(void)
+{
+	alarm(1);
+}
+
+/* Nearly a second of CPU time. */
+static void
+work(void)
+{
+	struct timespec used, start;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &start);
+	do
+		clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+	while ((used.tv_sec - start.tv_sec) * 1000 + (used.tv_nsec - start.tv_nsec) / 1000000 < 800);
+}
+
 static const struct {
 	const char *name;
 	void (*function)(void);
@@ -256,6 +286,9 @@ static const struct {
         {"babble", babble_and_crash},
         {"leave a thread", leave_a_thread},
         {"spoil signals", spoil_signals},
+        {"leave a signal", leave_a_signal},
+        {"leave an alarm", leave_an_alarm},
+        {"work", work},
 };
 
 /* What needs the task. */

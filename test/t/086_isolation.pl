@@ -124,6 +124,14 @@ subtest 'processes that serve many runs' => sub {
 	my $last = $pid->();
 	all_end([ 'spoils signals', do_it('spoil signals'), { status => 'succeeded' } ], [ 'what the next run does not notice', 'sleep', { seconds => 1.5 }, { status => 'succeeded' } ]);
 	is($pid->(), $last, 'in the same process');
+	all_end([ 'leaves a signal', do_it('leave a signal'), { status => 'succeeded' } ]);
+	all_end([ 'which the next run does not get', 'echo', {}, { status => 'succeeded' } ]);
+	is($pid->(), $last, 'in the same process');
+	all_end([ 'leaves an alarm', do_it('leave an alarm'), { status => 'succeeded' } ]);
+	sleep 1.3;    # the alarm's second
+	is($pid->(), $last, 'which does not end the process while it waits');
+	all_end(map { [ "a run of 0.8 s CPU time, the $_", do_it('work'), { status => 'succeeded' } ] } 'first', 'second', 'third');
+	is($pid->(), $last, 'in the same process');
 	all_end([ 'each run has its CPU time', do_it('loop'), { status => 'failed', reason => 'cpu_limit' } ]);
 	isnt($pid->(), $last, 'and when it is used up the process ends');
 	is($stack->stop_worker, 0, 'it stops');

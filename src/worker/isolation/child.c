@@ -13,6 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -200,6 +201,16 @@ give_up(struct task_context *task, void *handle)
 	ask_about(of(task), FRAME_ABORT, handle, NULL, 0, NULL);
 }
 
+/* All of it has been written, or rc says that it could not be. */
+static int
+commit_if_written(struct task_context *task, void *handle, int rc, struct error *err)
+{
+	if (rc >= 0)
+		return commit(task, handle, err);
+	give_up(task, handle);
+	return rc;
+}
+
 static int
 put(struct task_context *task, const char *name, const char *content_type, const void *data, size_t size,
         struct error *err)
@@ -207,14 +218,7 @@ put(struct task_context *task, const char *name, const char *content_type, const
 	void *handle;
 	int rc = create(task, name, content_type, &handle, err);
 
-	if (rc < 0)
-		return rc;
-	rc = write_piece(task, handle, data, size, err);
-	if (rc < 0) {
-		give_up(task, handle);
-		return rc;
-	}
-	return commit(task, handle, err);
+	return rc < 0 ? rc : commit_if_written(task, handle, write_piece(task, handle, data, size, err), err);
 }
 
 static int
@@ -242,14 +246,7 @@ put_file(struct task_context *task, const char *name, const char *content_type, 
 	void *handle;
 	int rc = create(task, name, content_type, &handle, err);
 
-	if (rc < 0)
-		return rc;
-	rc = copy_file(task, name, handle, fd, err);
-	if (rc < 0) {
-		give_up(task, handle);
-		return rc;
-	}
-	return commit(task, handle, err);
+	return rc < 0 ? rc : commit_if_written(task, handle, copy_file(task, name, handle, fd, err), err);
 }
 
 static int
@@ -380,10 +377,14 @@ limit_cpu(const struct child_task *c)
 {
 	struct rusage used;
 	struct rlimit limit;
+	int64_t used_us;
 
 	if (c->limits->cpu_seconds <= 0 || getrusage(RUSAGE_SELF, &used) < 0 || getrlimit(RLIMIT_CPU, &limit) < 0)
 		return;
-	limit.rlim_cur = (rlim_t) (used.ru_utime.tv_sec + used.ru_stime.tv_sec + c->limits->cpu_seconds);
+	used_us = (used.ru_utime.tv_sec + used.ru_stime.tv_sec) * CLOCK_US_PER_SECOND + used.ru_utime.tv_usec +
+	        used.ru_stime.tv_usec;
+	/* The limit knows whole seconds only: rather one too many than that runs before this one use up its time. */
+	limit.rlim_cur = (rlim_t) ((used_us + CLOCK_US_PER_SECOND - 1) / CLOCK_US_PER_SECOND + c->limits->cpu_seconds);
 	if (c->runs >= c->limits->runs)
 		limit.rlim_max = limit.rlim_cur + 1;
 	setrlimit(RLIMIT_CPU, &limit);
@@ -418,10 +419,24 @@ make_ready(struct child_task *c)
 		c->threads = own_threads();
 	if (c->runs == 1)
 		return;
-	alarm(0);
-	for (int number = 1; number < NSIG; number++)
-		sigaction(number, number == SIGPIPE ? &ignored : &plain, NULL);
+	/* To ignore a signal forgets one that has come and was blocked: it would be this run's end. */
+	for (int number = 1; number < NSIG; number++) {
+		sigaction(number, &ignored, NULL);
+		if (number != SIGPIPE)
+			sigaction(number, &plain, NULL);
+	}
 	unblock_signals();
+}
+
+/* After each: what would come while the process waits, or in the run after this one. */
+static void
+stop_timers(void)
+{
+	const struct itimerval none = {0};
+
+	setitimer(ITIMER_REAL, &none, NULL);
+	setitimer(ITIMER_VIRTUAL, &none, NULL);
+	setitimer(ITIMER_PROF, &none, NULL);
 }
 
 /* After a run: may there be another?  Not when it has left threads, processes or much memory behind. */
@@ -488,6 +503,7 @@ run(struct child_task *c, const struct frame_run *run, const char *name, const c
 		task_call(&c->task, registry_get(number));
 	/* What it has printed: here its time limit still holds. */
 	fflush(NULL);
+	stop_timers();
 	more = fit_for_more(c);
 	send_result(c, more);
 	if (out.result != out.small)

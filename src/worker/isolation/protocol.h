@@ -68,7 +68,7 @@ enum frame_type {
 	FRAME_STOP, /* nothing: the task should stop */
 	FRAME_REPLY, /* struct frame_reply, error text or bytes */
 	/* the child says; each but the first three has a reply */
-	FRAME_RESULT, /* struct frame_result, result, error: and ends */
+	FRAME_RESULT, /* struct frame_result, result, error: and ends, or waits for another run */
 	FRAME_PROGRESS, /* double percent, text */
 	FRAME_REMEMBER, /* int64_t until_us, key, NUL, bytes (notes.h) */
 	FRAME_RECALL, /* key */
