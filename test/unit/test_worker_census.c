@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -81,6 +82,15 @@ child_main(void)
 	wait_for_ever();
 }
 
+static void
+open_files(int most)
+{
+	struct rlimit limit = {(rlim_t) most, 1000};
+
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		abort();
+}
+
 static pid_t
 root_of(const struct census *c, pid_t pid)
 {
@@ -147,6 +157,13 @@ main(void)
 	ok(!c.news, "the server's own next pid is no news");
 	census_forked(&c, 44);
 	ok(c.news, "one left out is");
+
+	/* One descriptor more: the directory can be opened, and nothing in it. */
+	open_files(dup(0) + 2);
+	is_int(census_take(&c, getpid(), is_child, NULL), -1, "without descriptors it cannot look");
+	open_files(1000);
+	ok(census_stale(&c), "and has to look again");
+	is_int(census_take(&c, getpid(), is_child, NULL), 0, "which it then can");
 
 	kill(grandchild, SIGKILL);
 	kill(orphan, SIGKILL);

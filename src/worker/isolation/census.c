@@ -4,6 +4,7 @@
 #include "census.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,16 +13,18 @@
 
 #define DEPTH_MAX 10000 /* generations; more only when pids were used anew while looking */
 
-/* Reads a small file of /proc whole; "" when it is not there any more. */
-static void
+/* Reads a small file of /proc whole; "" when it is not there any more, or, with -1, cannot be opened. */
+static int
 read_small(int dir, const char *path, char *buf, size_t size)
 {
 	int fd = openat(dir, path, O_RDONLY | O_CLOEXEC);
+	int rc = fd < 0 && errno != ENOENT && errno != ESRCH ? -1 : 0;
 	ssize_t n = fd < 0 ? -1 : read(fd, buf, size - 1);
 
 	if (fd >= 0)
 		close(fd);
 	buf[n > 0 ? n : 0] = '\0';
+	return rc;
 }
 
 void
@@ -60,7 +63,8 @@ add(struct census *c, int proc, const char *name)
 	const char *rest;
 
 	snprintf(path, sizeof(path), "%s/stat", name);
-	read_small(proc, path, text, sizeof(text));
+	if (read_small(proc, path, text, sizeof(text)) < 0)
+		return -1;
 	/* pid (name) state ppid pgrp session: the name may hold anything. */
 	rest = strrchr(text, ')');
 	entry.pid = (pid_t) strtol(name, NULL, 10);
@@ -123,13 +127,16 @@ census_take(struct census *c, pid_t server, bool (*is_child)(void *arg, pid_t pi
 	c->news = false;
 	c->n = 0;
 	proc = opendir("/proc");
-	if (!proc)
+	if (!proc) {
+		c->news = true;
 		return -1;
+	}
 	while (rc == 0 && (entry = readdir(proc)) != NULL) {
 		if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9')
 			rc = add(c, dirfd(proc), entry->d_name);
 	}
 	closedir(proc);
+	c->news = rc < 0;
 	if (c->n)
 		qsort(c->list, c->n, sizeof(*c->list), by_pid);
 	for (size_t i = 0; i < c->n; i++)

@@ -32,7 +32,8 @@ bool census_stale(struct census *c);
 
 /*
  * Looks through /proc: afterwards list has all processes, and root says whose they are, when `is_child` knows the server's
- * children.  An orphan counts for the child whose session it is in.  Returns 0, or -1 when /proc cannot be read.
+ * children.  An orphan counts for the child whose session it is in.  Returns 0, or -1 when /proc cannot be read:
+ * then there are still news.
  */
 int census_take(struct census *c, pid_t server, bool (*is_child)(void *arg, pid_t pid), void *arg);
 
