@@ -65,7 +65,8 @@ ended_locked(struct keeper *k, const struct control_end *end)
 	for (int i = 0; i < k->nspares; i++) {
 		if (k->spares[i].pid == end->head.pid) {
 			close(k->spares[i].fd);
-			k->spares[i] = k->spares[--k->nspares];
+			k->nspares--;
+			memmove(k->spares + i, k->spares + i + 1, (size_t) (k->nspares - i) * sizeof(*k->spares));
 			return;
 		}
 	}
@@ -216,27 +217,27 @@ bury_server(struct keeper *k, int control)
 	char how[KEEPER_HOW_SIZE];
 	int status = 0, lost;
 	bool stopping;
+	pid_t server;
 
 	pthread_mutex_lock(&k->talk);
 	k->control = -1;
 	pthread_mutex_unlock(&k->talk);
 	pthread_mutex_lock(&k->lock);
 	stopping = k->stopping;
+	server = k->server;
+	k->server = 0; /* nobody else kills what may be another's process soon */
 	pthread_mutex_unlock(&k->lock);
 	close(control);
 	/* Without its socket it is of no use; told to end, it is killing what is left of tasks. */
-	if (!stopping || !ends_by_itself(k->server))
-		kill(k->server, SIGKILL);
-	while (waitpid(k->server, &status, 0) < 0 && errno == EINTR)
+	if (!stopping || !ends_by_itself(server))
+		kill(server, SIGKILL);
+	while (waitpid(server, &status, 0) < 0 && errno == EINTR)
 		;
 	keeper_describe(status, how, sizeof(how));
 	lost = bury_children(k, how);
-	pthread_mutex_lock(&k->lock);
-	k->server = 0;
 	if (!stopping)
 		log_event(LOG_LEVEL_ERROR, "the task server has ended", "how", how, "error", k->failure.msg,
 		        "runs_lost", LOG_NUM(lost), NULL);
-	pthread_mutex_unlock(&k->lock);
 }
 
 /* One server from its start to its end. */
