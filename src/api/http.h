@@ -91,26 +91,6 @@ void http_respond(struct http_request *request, const struct http_response *resp
 /* The same with `size` bytes of a file from its beginning as body (and response->body unused).  Closes fd. */
 void http_respond_file(struct http_request *request, const struct http_response *response, int fd, size_t size);
 
-/*
- * An answer in pieces: http_stream_start() sends the headers (response->body is unused), http_stream_write() what follows,
- * http_stream_end() says that it was all, and forgets the request.
- */
-
-#define HTTP_STREAM_FULL (256 * 1024) /* bytes that wait to be sent; more should not be written for now */
-
-/*
- * size: of the whole body, -1 when not known.  more(arg), if given, is called when a stream that had HTTP_STREAM_FULL
- * bytes waiting has room again.
- */
-void http_stream_start(struct http_request *request, const struct http_response *response, int64_t size,
-        void (*more)(void *arg), void *arg);
-
-/* Returns how many bytes now wait to be sent.  Nothing is kept for a client that has gone, nor sent for HEAD. */
-size_t http_stream_write(struct http_request *request, const void *bytes, size_t len);
-
-/* whole: all was written; else the connection is broken off, so that the client does not take the part for the whole. */
-void http_stream_end(struct http_request *request, bool whole);
-
 enum http_hurry {
 	HTTP_CLIENT_GONE, /* it has closed its side of the connection (it may still listen), or the connection broke */
 	HTTP_DRAINING /* the server is to end */
@@ -118,7 +98,7 @@ enum http_hurry {
 
 /*
  * For answers that wait for something: hurry(arg, why) is called at most once, when the answer should come now or not at
- * all.  The request still has to be answered or its stream ended, in hurry() or later.  May be called before this returns.
+ * all.  The request still has to be answered, in hurry() or later.  May be called before this returns.
  */
 void http_request_on_hurry(struct http_request *request, void (*hurry)(void *arg, enum http_hurry why), void *arg);
 

@@ -1,5 +1,5 @@
 /*
- * http_answer.c: write answers: whole, from a file, or in pieces.
+ * http_answer.c: write answers, from memory or from a file.
  *
  * An answer is written at once as far as the socket takes it; what is left waits in `out` for the socket.
  */
@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -41,7 +40,7 @@ http_flush(struct http_request *r)
 	}
 }
 
-/* For whatever has been added to `out`; the request may be gone afterwards. */
+/* For an answer that is complete; the request may be gone afterwards. */
 static void
 send_out(struct http_request *r)
 {
@@ -49,41 +48,24 @@ send_out(struct http_request *r)
 		http_flush(r);
 	if (r->broken)
 		evbuffer_drain(r->out, evbuffer_get_length(r->out));
-	if (r->state == HTTP_WRITING) {
-		if (evbuffer_get_length(r->out) == 0)
-			http_answered(r);
-	} else if (r->broken) {
-		http_broke(r);
-	} else if (r->state == HTTP_HANDLING) {
-		/* A stream: whoever does not take it in time is given up. */
-		if (evbuffer_get_length(r->out) == 0)
-			r->deadline_us = 0;
-		else if (!r->deadline_us)
-			r->deadline_us = clock_boottime_us() + r->server->read_timeout_us;
-	}
+	if (evbuffer_get_length(r->out) == 0)
+		http_answered(r);
 }
 
 void
 http_on_writable(evutil_socket_t fd, short what, void *arg)
 {
 	struct http_request *r = arg;
-	size_t before = evbuffer_get_length(r->out), after;
+	size_t before = evbuffer_get_length(r->out);
 
 	(void) fd;
 	(void) what;
 	http_flush(r);
-	after = evbuffer_get_length(r->out);
-	if (after == before && before > 0)
+	if (before > 0 && evbuffer_get_length(r->out) == before)
 		r->broken = true; /* a file that became shorter: nothing will ever be sent */
-	if (r->state == HTTP_HANDLING && r->full && after < HTTP_STREAM_FULL / 2 && !r->broken) {
-		r->full = false;
-		if (r->more) {
-			send_out(r);
-			r->more(r->more_arg);
-			return;
-		}
-	}
-	send_out(r);
+	if (r->state == HTTP_WRITING)
+		send_out(r);
+	/* Else it was the rest of 100 Continue; that the connection is broken is seen when it is read. */
 }
 
 /*
@@ -183,11 +165,9 @@ reason(int status)
 	}
 }
 
-/* size: of the body, HTTP_CHUNKED, or NO_SIZE: it ends with the connection. */
-#define NO_SIZE (-2)
-
+/* size: of the body; encoding: headers about it, or NULL. */
 static void
-put_head(struct http_request *r, const struct http_response *response, int64_t size, const char *encoding)
+put_head(struct http_request *r, const struct http_response *response, size_t size, const char *encoding)
 {
 	struct http_server *server = r->server;
 	struct head_text h = {.out = r->out};
@@ -202,12 +182,10 @@ put_head(struct http_request *r, const struct http_response *response, int64_t s
 	PUT(&h, "\r\n");
 	if (response->content_type)
 		put_header(&h, "Content-Type", response->content_type);
-	if (size >= 0 && response->status != 204 && response->status != 304) {
+	if (response->status != 204 && response->status != 304) {
 		PUT(&h, "Content-Length: ");
-		put_number(&h, size);
+		put_number(&h, (int64_t) size);
 		PUT(&h, "\r\n");
-	} else if (size == HTTP_CHUNKED) {
-		PUT(&h, "Transfer-Encoding: chunked\r\n");
 	}
 	if (encoding)
 		put(&h, encoding, strlen(encoding));
@@ -322,7 +300,6 @@ static void
 answer_is_whole(struct http_request *r)
 {
 	r->state = HTTP_WRITING;
-	r->streaming = false;
 	r->hurry = NULL;
 	r->deadline_us = clock_boottime_us() + r->server->read_timeout_us;
 	send_out(r);
@@ -345,7 +322,7 @@ http_respond(struct http_request *r, const struct http_response *response)
 			len = zipped_len;
 		}
 	}
-	put_head(r, response, (int64_t) len, encoding);
+	put_head(r, response, len, encoding);
 	if (zipped && sends_body)
 		evbuffer_add_reference(r->out, zipped, len, free_zipped, NULL);
 	else if (sends_body && response->body_stays)
@@ -360,7 +337,7 @@ http_respond(struct http_request *r, const struct http_response *response)
 void
 http_respond_file(struct http_request *r, const struct http_response *response, int fd, size_t size)
 {
-	put_head(r, response, (int64_t) size, NULL);
+	put_head(r, response, size, NULL);
 	if (r->head.method == HTTP_METHOD_HEAD || size == 0 || evbuffer_add_file(r->out, fd, 0, (ev_off_t) size) < 0) {
 		close(fd);
 		if (r->head.method != HTTP_METHOD_HEAD && size > 0)
@@ -384,61 +361,4 @@ http_refuse(struct http_request *r, const struct problem *problem)
 	}
 	http_respond(r, &response);
 	free(json);
-}
-
-void
-http_stream_start(
-        struct http_request *r, const struct http_response *response, int64_t size, void (*more)(void *arg), void *arg)
-{
-	int64_t how = size >= 0 ? size : r->head.http10 ? NO_SIZE : HTTP_CHUNKED;
-
-	r->closing = r->closing || how == NO_SIZE;
-	r->streaming = true;
-	r->sends_nothing = r->head.method == HTTP_METHOD_HEAD;
-	r->sends_chunks = how == HTTP_CHUNKED;
-	r->left = size;
-	r->more = more;
-	r->more_arg = arg;
-	put_head(r, response, how, NULL);
-	send_out(r);
-}
-
-size_t
-http_stream_write(struct http_request *r, const void *bytes, size_t len)
-{
-	size_t waiting;
-
-	if (r->broken || r->sends_nothing || len == 0)
-		return 0;
-	if (r->left >= 0 && !r->sends_chunks) {
-		len = (int64_t) len > r->left ? (size_t) r->left : len;
-		r->left -= (int64_t) len;
-	}
-	if (r->sends_chunks) {
-		char size[24];
-
-		evbuffer_add(r->out, size, (size_t) snprintf(size, sizeof(size), "%zx\r\n", len));
-	}
-	evbuffer_add(r->out, bytes, len);
-	if (r->sends_chunks)
-		evbuffer_add(r->out, "\r\n", 2);
-	send_out(r);
-	waiting = evbuffer_get_length(r->out);
-	r->full = waiting >= HTTP_STREAM_FULL;
-	return waiting;
-}
-
-void
-http_stream_end(struct http_request *r, bool whole)
-{
-	if (!r->sends_nothing && (!whole || (!r->sends_chunks && r->left > 0))) {
-		/* The client must see that this was not the end. */
-		struct linger reset = {1, 0};
-
-		setsockopt(r->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
-		r->broken = true;
-	} else if (r->sends_chunks && !r->sends_nothing) {
-		evbuffer_add(r->out, "0\r\n\r\n", 5);
-	}
-	answer_is_whole(r);
 }

@@ -49,12 +49,6 @@ struct http_request {
 	bool in_loop; /* http_server.c is at work on it: it is freed there */
 	bool dead; /* to be freed */
 
-	bool streaming; /* between http_stream_start() and _end() */
-	bool sends_chunks, sends_nothing;
-	bool full; /* HTTP_STREAM_FULL was reached, and more() not called yet */
-	int64_t left; /* bytes still to come of a stream whose size was told */
-	void (*more)(void *arg);
-	void *more_arg;
 	void (*hurry)(void *arg, enum http_hurry why);
 	void *hurry_arg;
 };
@@ -86,9 +80,6 @@ struct http_server {
 
 /* The answer has been written whole, or cannot be: the next request, or the end of the connection. */
 void http_answered(struct http_request *request);
-
-/* The connection broke while a handler has the request: tells it, from the loop. */
-void http_broke(struct http_request *request);
 
 /* http_answer.c */
 

@@ -222,9 +222,6 @@ next_request(struct http_request *r)
 	memset(&r->chunks, 0, sizeof(r->chunks));
 	r->admitted = false;
 	r->hurry = NULL;
-	r->more = NULL;
-	r->streaming = r->sends_chunks = r->sends_nothing = r->full = false;
-	r->left = 0;
 	r->state = HTTP_READING;
 	r->since_us = clock_boottime_us();
 	r->deadline_us = r->since_us + r->server->read_timeout_us;
@@ -391,12 +388,6 @@ tell_hurry(struct http_request *r, enum http_hurry why)
 }
 
 void
-http_broke(struct http_request *r)
-{
-	event_active(&r->readable, EV_READ, 0);
-}
-
-void
 http_request_on_hurry(struct http_request *r, void (*hurry)(void *arg, enum http_hurry why), void *arg)
 {
 	r->hurry = hurry;
@@ -478,13 +469,6 @@ time_out(struct http_request *r)
 {
 	struct problem problem;
 
-	if (r->state == HTTP_HANDLING) {
-		/* A stream that the client does not take. */
-		r->broken = true;
-		r->deadline_us = 0;
-		http_broke(r);
-		return;
-	}
 	if (r->state != HTTP_READING || r->in_len == 0) {
 		free_connection(r);
 		return;
