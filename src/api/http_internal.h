@@ -1,5 +1,6 @@
 /*
- * http_internal.h: what http_server.c (connections, requests) and http_answer.c (answers) share.
+ * http_internal.h: what http_server.c (all connections), http_connection.c (one, and its requests) and http_answer.c (answers)
+ * share.
  */
 #ifndef JOBSCHED_API_HTTP_INTERNAL_H
 #define JOBSCHED_API_HTTP_INTERNAL_H
@@ -46,7 +47,7 @@ struct http_request {
 	bool lingers; /* and then something may still come */
 	bool eof; /* the client has closed its side */
 	bool broken; /* nothing can be sent any more */
-	bool in_loop; /* http_server.c is at work on it: it is freed there */
+	bool in_loop; /* http_connection.c is at work on it: it is freed there */
 	bool dead; /* to be freed */
 
 	void (*hurry)(void *arg, enum http_hurry why);
@@ -77,6 +78,21 @@ struct http_server {
 };
 
 /* http_server.c */
+
+/* Calls drained() when it is asked for and no request is under way. */
+void http_check_drained(struct http_server *server);
+
+/* http_connection.c */
+
+/* Takes over fd. */
+void http_connection_new(struct http_server *server, int fd);
+void http_connection_free(struct http_request *request);
+
+/* Its deadline is over. */
+void http_connection_time_out(struct http_request *request);
+
+/* The server is to end: what has arrived by now is answered too; who has sent nothing has no claim. */
+void http_connection_drain(struct http_request *request);
 
 /* The answer has been written whole, or cannot be: the next request, or the end of the connection. */
 void http_answered(struct http_request *request);

@@ -1,5 +1,5 @@
 /* The HTTP server's answers, from memory and from files; clients that go, take nothing, or come at the end. */
-/* sources: src/api/http_server.c src/api/http_answer.c src/api/http_parse.c src/api/problem.c src/api/listen.c src/common/log.c src/common/clock.c src/common/error.c src/common/utf8.c */
+/* sources: src/api/http_server.c src/api/http_connection.c src/api/http_answer.c src/api/http_parse.c src/api/problem.c src/api/listen.c src/common/log.c src/common/clock.c src/common/error.c src/common/utf8.c */
 /* libs: -ljansson -levent -lz -pthread */
 #include <errno.h>
 #include <event2/event.h>
