@@ -81,7 +81,7 @@ struct artifact {
 	json_int_t size;
 };
 
-static int
+static void
 answer_gone(struct exchange *x, const struct artifact *artifact, const char *why)
 {
 	struct problem problem;
@@ -91,7 +91,6 @@ answer_gone(struct exchange *x, const struct artifact *artifact, const char *why
 	        "artifact \"%.100s\" was stored, but it is not in the store that this API looks into: %s",
 	        artifact->name, why);
 	answer_problem(x, &problem, NULL);
-	return -1;
 }
 
 /*
@@ -158,11 +157,11 @@ media_type(const char *type)
 }
 
 static void
-answer_out_of_memory(struct exchange *x)
+answer_unavailable(struct exchange *x, const char *why)
 {
 	struct problem problem;
 
-	problem_set(&problem, 503, "unavailable", NULL, "out of memory");
+	problem_set(&problem, 503, "unavailable", NULL, "%s", why);
 	answer_problem(x, &problem, NULL);
 }
 
@@ -174,6 +173,10 @@ serve_file(struct exchange *x, const struct artifact *artifact)
 	char tag[80], *save_as;
 	struct stat st;
 
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
+		answer_unavailable(x, strerror(errno));
+		return;
+	}
 	if (fd < 0) {
 		answer_gone(x, artifact, strerror(errno));
 		return;
@@ -186,7 +189,7 @@ serve_file(struct exchange *x, const struct artifact *artifact)
 	save_as = disposition(artifact->name);
 	if (!save_as) {
 		close(fd);
-		answer_out_of_memory(x);
+		answer_unavailable(x, "out of memory");
 		return;
 	}
 	snprintf(tag, sizeof(tag), "W/\"%.64s\"", artifact->sha256);
@@ -246,7 +249,7 @@ redirect(struct exchange *x, const struct artifact *artifact)
 		http_response_add(&response, "Cache-Control", "no-store");
 		answer_response(x, &response);
 	} else {
-		answer_out_of_memory(x);
+		answer_unavailable(x, "out of memory");
 	}
 	free(text);
 	json_decref(object);

@@ -20,14 +20,14 @@ my %env = $stack->env;
 my $json = JSON::PP->new->utf8->allow_nonref;
 my $blobs = $stack->dir . '/blobs';
 my $no_id = '00000000-0000-7000-8000-000000000000';
-my $n = 0;
+my %pid;
 
 sub start
 {
 	my ($name, %settings) = @_;
 	mkdir $stack->dir . "/$name";
 	my $url = "postgresql://jobsched_api_login:" . $stack->read_file('data/secrets/jobsched_api_login') . "\@127.0.0.1:$env{PGPORT}/jobsched";
-	$stack->start_program($name, $stack->build . '/jobsched-api', API_LISTEN => '127.0.0.1:0', DATABASE_URL => $url, %settings);
+	$pid{$name} = $stack->start_program($name, $stack->build . '/jobsched-api', API_LISTEN => '127.0.0.1:0', DATABASE_URL => $url, %settings);
 	$stack->wait_for_log($name, qr/ listening .*port=\d+/, 10);
 	$stack->wait_for_log($name, qr/database connected/, 10);
 	my ($port) = $stack->log_text($name) =~ / listening .*port=(\d+)/;
@@ -98,6 +98,23 @@ subtest 'what is not there' => sub {
 	is((get("$api/jobs/$no_id/artifacts/body"))[0], 404, 'another job');
 	store('jobs/2/body', 'more');
 	like((get("$api/jobs/$id/artifacts/body"))[1], qr/another one/, 'a file of another size');
+};
+
+subtest 'too many open files' => sub {
+	store('jobs/5/body', 'b');
+	my $id = job_with(name => 'body', key => 'jobs/5/body');
+	my $url = start('api_files', BLOB_DIR => $blobs, API_DB_CONNECTIONS => 1);
+	my $client = HTTP::Tiny->new(timeout => 30);
+	is($client->get("$url/healthz")->{status}, 200, 'a client whose connection stays');
+	my $free = 0;
+	$free++ while -l "/proc/$pid{api_files}/fd/$free";
+	my $limit = sub { my ($code, $out, $err) = $stack->run('prlimit', '--pid', $pid{api_files}, "--nofile=$_[0]:"); die "prlimit: $err" if $code };
+	$limit->($free);
+	my $answer = $client->get("$url/jobs/$id/artifacts/body");
+	$limit->(1000);
+	is($answer->{status}, 503, 'an artifact that cannot be opened now is not gone') or diag($answer->{content});
+	like($answer->{content}, qr/Too many open files/, 'and the answer says why');
+	is($client->get("$url/jobs/$id/artifacts/body")->{status}, 200, 'later it can');
 };
 
 subtest 'nothing but artifacts' => sub {
