@@ -312,6 +312,14 @@ do_with_task(struct task_context *task, const char *what)
 		task_wait(task, 0.5);
 		return task_succeed(task, json_true());
 	}
+	if (strcmp(what, "leave a session") == 0) {
+		if (fork() == 0) {
+			setsid();
+			hang();
+		}
+		task_wait(task, 2);
+		return task_succeed(task, json_true());
+	}
 	if (strcmp(what, "leave a process") == 0)
 		return task_succeed(task, json_integer(leave(0)));
 	if (strcmp(what, "leave a daemon") == 0)

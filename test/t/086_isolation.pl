@@ -157,6 +157,23 @@ subtest 'its surroundings' => sub {
 	gone($one->{parent});
 };
 
+subtest 'what was seen before its task has ended' => sub {
+	$stack->start_worker(%process);
+	my $server = surroundings()->{parent};
+	my $id = submit(do_it('leave a session'));
+	my $left;
+	$stack->wait_for('what it starts', sub {
+		my %family = family($server);
+		($left) = grep { $family{$_} eq 'misbehave' && ($family{ (process($_))[1] // 0 } // '') eq 'misbehave' } keys %family;
+		return $left;
+	});
+	# From here on nothing is forked: that alone would make the server look.
+	$stack->wait_for('the end of the task', sub { my ($name, $parent) = process($left); return !$name || $parent == $server });
+	ok(eval { $stack->wait_for("the end of process $left", sub { return !-e "/proc/$left" }, 3) }, 'is killed at once');
+	is(final($id)->{status}, 'succeeded', 'the run has succeeded');
+	is($stack->stop_worker, 0, 'it stops');
+};
+
 subtest 'cancelling' => sub {
 	$stack->start_worker(%process);
 	my $server = surroundings()->{parent};

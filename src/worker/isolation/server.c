@@ -42,6 +42,7 @@ struct child {
 	pid_t pid;
 	bool running; /* it has a run */
 	bool used; /* it has had one */
+	bool company; /* it had started others when these were looked at last */
 	enum control_reason killed;
 	int processes; /* CONTROL_PROCESSES: how many it had */
 };
@@ -285,6 +286,8 @@ bury(struct server *s, pid_t pid)
 	if (child->running) {
 		s->running--;
 		s->sweep = true;
+		/* Whose they are has changed, although nobody has forked. */
+		s->census.news = s->census.news || child->company;
 	} else if (child->used) {
 		s->spares--;
 	} else {
@@ -359,6 +362,7 @@ look_at_processes(struct server *s)
 		struct child *child = &s->children[i];
 		int n = child->running ? count(&s->census, child->pid) : 0;
 
+		child->company = n > 0;
 		if (n <= s->settings.max_processes || child->killed)
 			continue;
 		child->killed = CONTROL_PROCESSES;
