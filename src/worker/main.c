@@ -1,6 +1,7 @@
 /*
  * main.c: jobsched-worker takes dispatches from RabbitMQ, claims them in PostgreSQL, runs their tasks on a pool of
- * threads, or in processes that these look after (isolation.h), and records how they ended.  hub.h tells which thread does what; docs/worker.md is the manual.
+ * threads, or in processes that these look after (isolation.h), and records how they ended.  hub.h tells which thread
+ * does what; docs/worker.md is the manual.
  *
  * This thread starts the others, waits for signals, and shuts down in steps:
  *
