@@ -15,8 +15,7 @@
 #include <unistd.h>
 
 #include "complete.h"
-
-#define JOBSCHED_VERSION "1.0"
+#include "version.h"
 
 /* Options of every command, behind its own ones in the tables of getopt. */
 enum {

@@ -7,11 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include "clock.h"
 #include "hub.h"
+#include "prometheus.h"
 #include "registry.h"
 #include "version.h"
 
@@ -81,113 +80,61 @@ metrics_link_name(enum metrics_link link)
 
 /* ---- text ---- */
 
-static void
-head(FILE *out, const char *name, const char *type, const char *help)
-{
-	fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
-static void
-counter(FILE *out, const char *name, const char *help, uint64_t n)
-{
-	head(out, name, "counter", help);
-	fprintf(out, "%s %" PRIu64 "\n", name, n);
-}
-
-static void
-gauge(FILE *out, const char *name, const char *help, double value)
-{
-	head(out, name, "gauge", help);
-	fprintf(out, "%s %.15g\n", name, value);
-}
-
-/* label="value", escaped as the format wants it. */
-static void
-label(FILE *out, const char *name, const char *value)
-{
-	fprintf(out, "%s=\"", name);
-	for (; *value; value++) {
-		if (*value == '"' || *value == '\\')
-			fputc('\\', out);
-		if (*value == '\n')
-			fputs("\\n", out);
-		else
-			fputc(*value, out);
-	}
-	fputc('"', out);
-}
-
 static const char *
 task_label(const struct metrics *m, int task)
 {
 	return task < m->ntasks - 1 ? registry_get(task)->name : "(unknown)";
 }
 
-static uint64_t
-observed(const struct metrics_task *task)
+/* task="...", to be freed; NULL when out of memory. */
+static char *
+task_labels(const struct metrics *m, int task)
 {
-	uint64_t n = 0;
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
 
-	for (int i = 0; i < METRICS_BUCKETS; i++)
-		n += task->buckets[i];
-	return n;
+	if (!out)
+		return NULL;
+	prometheus_label(out, "task", task_label(m, task));
+	if (fclose(out) != 0) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+static bool
+was_observed(const struct metrics_task *task)
+{
+	for (int i = 0; i < METRICS_BUCKETS; i++) {
+		if (task->buckets[i])
+			return true;
+	}
+	return false;
 }
 
 static void
 tasks(FILE *out, const struct metrics *m)
 {
-	head(out, P "runs_total", "counter", "Attempts whose end was recorded.");
+	prometheus_head(out, P "runs_total", "counter", "Attempts whose end was recorded.");
 	for (int t = 0; t < m->ntasks; t++) {
 		for (int end = 0; end < METRICS_ENDS; end++) {
 			if (t == m->ntasks - 1 && m->tasks[t].ended[end] == 0)
 				continue;
 			fputs(P "runs_total{", out);
-			label(out, "task", task_label(m, t));
+			prometheus_label(out, "task", task_label(m, t));
 			fprintf(out, ",status=\"%s\"} %" PRIu64 "\n", ends[end], m->tasks[t].ended[end]);
 		}
 	}
-	head(out, P "run_seconds", "histogram", "How long tasks ran, of attempts whose end was recorded.");
+	prometheus_head(out, P "run_seconds", "histogram", "How long tasks ran, of attempts whose end was recorded.");
 	for (int t = 0; t < m->ntasks; t++) {
 		const struct metrics_task *task = &m->tasks[t];
-		uint64_t all = observed(task), n = 0;
+		char *labels = was_observed(task) ? task_labels(m, t) : NULL;
 
-		if (all == 0)
-			continue;
-		for (int i = 0; i < METRICS_BUCKETS; i++) {
-			fputs(P "run_seconds_bucket{", out);
-			label(out, "task", task_label(m, t));
-			n += task->buckets[i];
-			if (i < METRICS_BUCKETS - 1)
-				fprintf(out, ",le=\"%g\"} %" PRIu64 "\n", limits[i], n);
-			else
-				fprintf(out, ",le=\"+Inf\"} %" PRIu64 "\n", n);
-		}
-		fputs(P "run_seconds_sum{", out);
-		label(out, "task", task_label(m, t));
-		fprintf(out, "} %.9g\n" P "run_seconds_count{", task->seconds);
-		label(out, "task", task_label(m, t));
-		fprintf(out, "} %" PRIu64 "\n", all);
-	}
-}
-
-static void
-process(FILE *out)
-{
-	struct rusage used;
-	long pages = 0;
-	FILE *statm = fopen("/proc/self/statm", "re");
-
-	if (statm) {
-		if (fscanf(statm, "%*s %ld", &pages) != 1)
-			pages = 0;
-		fclose(statm);
-	}
-	gauge(out, "process_resident_memory_bytes", "Resident memory.", (double) pages * (double) sysconf(_SC_PAGESIZE));
-	if (getrusage(RUSAGE_SELF, &used) == 0) {
-		head(out, "process_cpu_seconds_total", "counter", "Processor time, user and system.");
-		fprintf(out, "process_cpu_seconds_total %.6f\n",
-				(double) (used.ru_utime.tv_sec + used.ru_stime.tv_sec)
-					+ (double) (used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6);
+		if (labels)
+			prometheus_histogram(out, P "run_seconds", labels, task->buckets, limits, METRICS_BUCKETS, task->seconds);
+		free(labels);
 	}
 }
 
@@ -245,46 +192,46 @@ metrics_text(struct hub *h, const char *worker_id)
 		metrics_free(&s.metrics);
 		return NULL;
 	}
-	head(out, P "info", "gauge", "Always 1.");
+	prometheus_head(out, P "info", "gauge", "Always 1.");
 	fputs(P "info{version=\"" JOBSCHED_VERSION "\",", out);
-	label(out, "worker_id", worker_id);
+	prometheus_label(out, "worker_id", worker_id);
 	fputs("} 1\n", out);
 	tasks(out, m);
 
-	gauge(out, P "threads", "Tasks that can run at the same time.", s.threads);
-	gauge(out, P "runs_in_flight", "Runs in a task now.", s.running);
-	gauge(out, P "runs_waiting", "Runs claimed and not started.", s.ready);
-	gauge(out, P "results_waiting", "Ended runs that are not recorded yet.", s.unrecorded);
-	gauge(out, P "results_waiting_bytes", "Size of their results.", (double) s.unrecorded_bytes);
-	gauge(out, P "dispatches_held", "Dispatches claimed and not done.", s.held);
-	gauge(out, P "messages_waiting", "Messages that are not claimed yet.", s.waiting);
-	gauge(out, P "draining", "1 after it was told to stop.", s.draining);
+	prometheus_gauge(out, P "threads", "Tasks that can run at the same time.", s.threads);
+	prometheus_gauge(out, P "runs_in_flight", "Runs in a task now.", s.running);
+	prometheus_gauge(out, P "runs_waiting", "Runs claimed and not started.", s.ready);
+	prometheus_gauge(out, P "results_waiting", "Ended runs that are not recorded yet.", s.unrecorded);
+	prometheus_gauge(out, P "results_waiting_bytes", "Size of their results.", (double) s.unrecorded_bytes);
+	prometheus_gauge(out, P "dispatches_held", "Dispatches claimed and not done.", s.held);
+	prometheus_gauge(out, P "messages_waiting", "Messages that are not claimed yet.", s.waiting);
+	prometheus_gauge(out, P "draining", "1 after it was told to stop.", s.draining);
 
-	counter(out, P "claims_total", "Calls of claim that were answered.", m->claims);
-	counter(out, P "dispatches_asked_total", "Dispatches asked for in them.", m->dispatches_asked);
-	counter(out, P "dispatches_claimed_total", "Dispatches that they brought.", m->dispatches_claimed);
-	counter(out, P "runs_claimed_total", "Runs that they brought.", m->runs_claimed);
-	counter(out, P "runs_released_total", "Runs given back without being started.", m->runs_released);
-	counter(out, P "runs_cancelled_total", "Runs that were told to stop because their job was cancelled.", m->cancels);
-	counter(out, P "orders_total", "Words from the scheduler to ask for orders.", m->orders);
-	counter(out, P "runs_crashed_total", "Runs whose process ended without a result, or was killed.", m->crashes);
-	counter(out, P "stale_results_total", "Results thrown away because the run had been taken over.", m->stale_results);
+	prometheus_counter(out, P "claims_total", "Calls of claim that were answered.", m->claims);
+	prometheus_counter(out, P "dispatches_asked_total", "Dispatches asked for in them.", m->dispatches_asked);
+	prometheus_counter(out, P "dispatches_claimed_total", "Dispatches that they brought.", m->dispatches_claimed);
+	prometheus_counter(out, P "runs_claimed_total", "Runs that they brought.", m->runs_claimed);
+	prometheus_counter(out, P "runs_released_total", "Runs given back without being started.", m->runs_released);
+	prometheus_counter(out, P "runs_cancelled_total", "Runs that were told to stop because their job was cancelled.", m->cancels);
+	prometheus_counter(out, P "orders_total", "Words from the scheduler to ask for orders.", m->orders);
+	prometheus_counter(out, P "runs_crashed_total", "Runs whose process ended without a result, or was killed.", m->crashes);
+	prometheus_counter(out, P "stale_results_total", "Results thrown away because the run had been taken over.", m->stale_results);
 
-	gauge(out, P "registered", "1 while the database knows this worker.", s.registered);
-	gauge(out, P "lease_fresh", "1 while tasks may start.", s.fresh);
-	gauge(out, P "lease_seconds", "Length of the lease.", s.lease);
-	gauge(out, P "lease_age_seconds", "Since the last heartbeat that succeeded was sent.", s.lease_age);
-	counter(out, P "lease_lapses_total", "How often the lease ran out.", m->lapses);
-	counter(out, P "heartbeats_total", "Heartbeats that succeeded.", m->heartbeats);
+	prometheus_gauge(out, P "registered", "1 while the database knows this worker.", s.registered);
+	prometheus_gauge(out, P "lease_fresh", "1 while tasks may start.", s.fresh);
+	prometheus_gauge(out, P "lease_seconds", "Length of the lease.", s.lease);
+	prometheus_gauge(out, P "lease_age_seconds", "Since the last heartbeat that succeeded was sent.", s.lease_age);
+	prometheus_counter(out, P "lease_lapses_total", "How often the lease ran out.", m->lapses);
+	prometheus_counter(out, P "heartbeats_total", "Heartbeats that succeeded.", m->heartbeats);
 
-	head(out, P "connected", "gauge", "1 while the connection is there.");
+	prometheus_head(out, P "connected", "gauge", "1 while the connection is there.");
 	for (int i = 0; i < METRICS_LINKS; i++)
 		fprintf(out, P "connected{to=\"%s\"} %d\n", metrics_link_name((enum metrics_link) i), m->links[i].up);
-	head(out, P "connection_losses_total", "counter", "How often the connection was lost.");
+	prometheus_head(out, P "connection_losses_total", "counter", "How often the connection was lost.");
 	for (int i = 0; i < METRICS_LINKS; i++)
 		fprintf(out, P "connection_losses_total{to=\"%s\"} %" PRIu64 "\n", metrics_link_name((enum metrics_link) i),
 				m->links[i].losses);
-	process(out);
+	prometheus_process(out);
 	metrics_free(&s.metrics);
 	if (fclose(out) != 0) {
 		free(text);

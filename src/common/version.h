@@ -1,8 +1,8 @@
 /*
  * version.h: what --version prints.
  */
-#ifndef JOBSCHED_WORKER_VERSION_H
-#define JOBSCHED_WORKER_VERSION_H
+#ifndef JOBSCHED_VERSION_H
+#define JOBSCHED_VERSION_H
 
 #define JOBSCHED_VERSION	"1.0"
 
