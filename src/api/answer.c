@@ -42,6 +42,7 @@ void
 answer_response(struct exchange *x, const struct http_response *response)
 {
 	log_answer(x, response->status);
+	metrics_answered(x->api->metrics, x, response->status);
 	http_respond(x->request, response);
 	exchange_free(x);
 }
@@ -50,6 +51,7 @@ void
 answer_file(struct exchange *x, const struct http_response *response, int fd, size_t size)
 {
 	log_answer(x, response->status);
+	metrics_answered(x->api->metrics, x, response->status);
 	http_respond_file(x->request, response, fd, size);
 	exchange_free(x);
 }

@@ -11,6 +11,7 @@
 #include "db.h"
 #include "guard.h"
 #include "http.h"
+#include "metrics.h"
 #include "problem.h"
 #include "wait.h"
 
@@ -37,6 +38,8 @@ struct api {
 	struct guard *guard;
 	struct waits *waits;
 	struct artifacts *artifacts;
+	struct metrics *metrics;
+	const struct http_server *server;
 	size_t max_body; /* bytes */
 };
 
@@ -62,6 +65,7 @@ struct exchange {
 	TAILQ_ENTRY(exchange) waiters;
 	void (*over)(struct exchange *x); /* NULL: does not wait */
 	int64_t until_us;
+	bool waited; /* so that its time says nothing */
 	bool asked; /* the statement under way asks for its job */
 };
 
@@ -130,8 +134,5 @@ void web_get(struct exchange *x);
 /* health.c */
 void health_live(struct exchange *x);
 void health_ready(struct exchange *x);
-
-/* metrics.c */
-void metrics_get(struct exchange *x);
 
 #endif

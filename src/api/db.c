@@ -147,6 +147,23 @@ db_is_up(const struct db *db, const char **reason)
 	return count_up(db) > 0;
 }
 
+void
+db_count(const struct db *db, struct db_counts *counts)
+{
+	const struct db_call *call;
+
+	memset(counts, 0, sizeof(*counts));
+	counts->up = count_up(db);
+	for (int i = 0; i < DB_STATEMENTS; i++) {
+		TAILQ_FOREACH(call, &db->queues[i], link)
+		{
+			counts->waiting++;
+		}
+		counts->statements[i] = db->n_executions[i];
+		counts->calls[i] = db->n_calls[i];
+	}
+}
+
 static int
 count_groups(const struct db *db, enum db_statement statement)
 {
@@ -227,6 +244,8 @@ dispatch(struct db *db)
 
 	while ((conn = find_conn(db, CONN_IDLE)) != NULL && (first = next_call(db)) != NULL) {
 		take_group(db, first, conn);
+		db->n_executions[conn->statement]++;
+		db->n_calls[conn->statement] += (uint64_t) conn->n_calls;
 		queue_arm(db);
 		db_conn_execute(conn);
 	}

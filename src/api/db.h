@@ -126,6 +126,18 @@ void db_call_send(struct db *db, struct db_call *call);
 /* Whether any connection is up; *reason (may be NULL) is why none is, valid until the loop runs again. */
 bool db_is_up(const struct db *db, const char **reason);
 
+/* The word for a statement in logs and metrics. */
+const char *db_statement_name(enum db_statement statement);
+
+struct db_counts {
+	int up; /* connections */
+	int waiting; /* calls that have not been sent */
+	uint64_t statements[DB_STATEMENTS]; /* executions begun since the start, by statement */
+	uint64_t calls[DB_STATEMENTS]; /* that these carried */
+};
+
+void db_count(const struct db *db, struct db_counts *counts);
+
 /* Closes all; calls still open end as DB_UNAVAILABLE or DB_UNKNOWN. */
 void db_free(struct db *db);
 

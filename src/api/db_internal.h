@@ -64,6 +64,7 @@ struct db {
 	bool failed; /* the last attempt to connect failed and none is up */
 	bool announced_up; /* what the log has said last */
 	bool closing;
+	uint64_t n_executions[DB_STATEMENTS], n_calls[DB_STATEMENTS]; /* so far */
 	char reason[512]; /* why the last attempt or connection failed */
 };
 
@@ -96,7 +97,6 @@ bool db_conn_is_up(const struct db_conn *conn);
 /* db_statement.c */
 
 extern const char db_setup_sql[]; /* one format argument: the statement timeout, long, in milliseconds */
-const char *db_statement_name(enum db_statement statement);
 const char *db_statement_sql(enum db_statement statement);
 int db_statement_group(enum db_statement statement); /* most calls in an execution */
 int db_statement_lanes(enum db_statement statement); /* most connections that execute it at once */

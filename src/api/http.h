@@ -113,6 +113,8 @@ struct http_options {
 	void (*handler)(struct http_request *request, void *arg);
 	/* Or NULL: sees a request whose body has not come whole yet, without it, and may answer; then the body is not read. */
 	void (*admit)(struct http_request *request, void *arg);
+	/* Or NULL: told of answers that no handler gave. */
+	void (*refused)(int status, void *arg);
 	void *arg;
 };
 

@@ -353,6 +353,8 @@ http_refuse(struct http_request *r, const struct problem *problem)
 	char *json = problem_json(problem);
 
 	r->closing = r->lingers = true;
+	if (r->server->options.refused)
+		r->server->options.refused(problem->status, r->server->options.arg);
 	if (json) {
 		response.body = json;
 		response.body_len = strlen(json);

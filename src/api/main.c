@@ -17,10 +17,7 @@
 #include "api.h"
 #include "config.h"
 #include "log.h"
-
-#ifndef JOBSCHED_VERSION
-#define JOBSCHED_VERSION "1.0"
-#endif
+#include "version.h"
 
 #define PROGRAM "jobsched-api"
 #define MAX_HEADER 16384 /* bytes of request line and headers */
@@ -311,6 +308,12 @@ allow_files(long clients, long db_connections)
 	return clients;
 }
 
+static void
+on_refused(int status, void *arg)
+{
+	metrics_refused(((struct api *) arg)->metrics, status);
+}
+
 static int
 run(const struct settings *settings, const struct listen_address *address)
 {
@@ -323,6 +326,7 @@ run(const struct settings *settings, const struct listen_address *address)
 	        .common_headers = COMMON_HEADERS,
 	        .handler = route_request,
 	        .admit = route_admit,
+	        .refused = on_refused,
 	        .arg = &api};
 	char *url = config_database_url(settings->database_url);
 	struct db_options db = {url, settings->db_connections, settings->request_timeout};
@@ -374,11 +378,13 @@ run(const struct settings *settings, const struct listen_address *address)
 		goto out;
 	}
 	api.waits = waits_new(program.base, api.db);
-	if (!api.waits)
+	api.metrics = metrics_new();
+	if (!api.waits || !api.metrics)
 		goto out;
 	program.http = http_server_new(program.base, &http, &err);
 	if (!program.http)
 		goto out;
+	api.server = program.http;
 	log_event(LOG_LEVEL_INFO, "listening", "host", listen_host(address, host), "port",
 	        LOG_NUM(http_server_port(program.http)), NULL);
 
@@ -408,6 +414,7 @@ out:
 	if (program.base)
 		event_base_free(program.base);
 	guard_free(api.guard);
+	metrics_free(api.metrics);
 	free(url);
 	return rc;
 }

@@ -281,6 +281,7 @@ void
 waits_add(struct waits *waits, struct exchange *x, double seconds, void (*over)(struct exchange *x))
 {
 	x->over = over;
+	x->waited = true;
 	x->asked = false;
 	x->until_us = clock_boottime_us() + (int64_t) (seconds * 1e6);
 	TAILQ_INSERT_TAIL(&waits->waiting, x, waiters);

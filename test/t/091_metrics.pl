@@ -152,6 +152,31 @@ END
 	cmp_ok(value('jobsched_stale_results_total') - $before->{'jobsched_stale_results_total'}, '>=', 1, 'is counted as refused');
 };
 
+subtest 'the API itself' => sub {
+	my $before = metrics();
+	my $id = submit(q('echo', run_at => '2099-01-01'));
+	is(($stack->http('GET', "/jobs/$id"))[0], 200, 'a job is looked at') for 1 .. 3;
+	is(($stack->http('GET', "/jobs/$id?wait=0.1"))[0], 200, 'waited for');
+	is(($stack->http('GET', '/jobs/00000000-0000-4000-8000-000000000000'))[0], 404, 'not found');
+	is(($stack->http('GET', '/nowhere'))[0], 404, 'nor that');
+	my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $stack->api_url =~ /:(\d+)/) or die "connect: $@";
+	print $socket "nonsense\r\n\r\n";
+	like(join('', <$socket>), qr{^HTTP/1.1 400 }, 'and nonsense is refused');
+	my $now = metrics();
+	my $more = sub { my ($name) = @_; return ($now->{$name} // 0) - ($before->{$name} // 0) };
+	my $route = 'method="GET",route="/jobs/{id}"';
+	is($more->("jobsched_api_requests_total{$route,status=\"200\"}"), 4, 'requests are counted by route and status');
+	is($more->("jobsched_api_requests_total{$route,status=\"404\"}"), 1, 'each');
+	is($more->('jobsched_api_requests_total{method="",route="(none)",status="404"}'), 1, 'those without a route too');
+	is($more->("jobsched_api_request_seconds_count{$route}"), 4, 'and timed, but not who waits for a job');
+	is($more->("jobsched_api_request_seconds_bucket{$route,le=\"+Inf\"}"), 4, 'in a histogram');
+	is($more->('jobsched_api_refused_total{status="400"}'), 1, 'what is no HTTP is refused');
+	cmp_ok($more->('jobsched_api_statements_total{statement="get"}'), '>=', 4, 'statements are counted');
+	cmp_ok($more->('jobsched_api_statement_calls_total{statement="get"}'), '>=', $more->('jobsched_api_statements_total{statement="get"}'), 'with the calls in them');
+	cmp_ok($now->{jobsched_api_connections}, '>=', 1, 'who asks is connected');
+	is($now->{jobsched_api_database_up}, 1, 'the database answers');
+};
+
 subtest 'promtool' => sub {
 	plan skip_all => 'promtool cannot be had' if !$promtool;
 	metrics();
@@ -207,8 +232,11 @@ subtest 'bounds' => sub {
 };
 
 subtest 'names of tasks' => sub {
-	$stack->restart_postgres;
-	$stack->wait_for('the API', sub { return ($stack->http('GET', '/metrics'))[0] == 200 });
+	$stack->stop_postgres;
+	$stack->wait_for('the API to notice', sub { return value('jobsched_api_database_up') eq '0' });
+	is(join(' ', grep { /^jobsched_/ && !/^jobsched_api_/ } keys %{ metrics() }), '', 'without the database there are the numbers of the API alone');
+	$stack->start_postgres;
+	$stack->wait_for('the API', sub { return value('jobsched_api_database_up') eq '1' });
 	submit(q('a"b\c', run_at => '2099-01-01'));
 	is(value('jobsched_jobs_submitted_total{task="a\"b\\\\c"}'), 1, 'are escaped');
 	is(scalar(grep { /^jobsched_jobs_submitted_total/ } keys %{ metrics() }), 1, 'and counters begin anew with the server');
