@@ -439,6 +439,16 @@ CREATE FUNCTION jobsched._backoff(n int, base interval, most interval, shape tex
 			* CASE shape WHEN 'linear' THEN n WHEN 'constant' THEN 1 ELSE power(2::float8, least(n - 1, 100)) END)
 		* (1 + random() * 0.1) * interval '1 second' $$;
 
+/*
+ * All of dispatches, by its index.  After a rush the heap is long and nearly all dead until vacuum comes, but dead entries of the index are
+ * marked when they have been met once.  The planner, to whom the table looks empty, would read the heap.
+ */
+CREATE FUNCTION jobsched._in_flight() RETURNS SETOF jobsched.dispatches LANGUAGE plpgsql STABLE ROWS 20
+	SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
+BEGIN
+	RETURN QUERY SELECT d.* FROM jobsched.dispatches d WHERE d.id >= '00000000-0000-0000-0000-000000000000';
+END $$;
+
 /* Bits 0..n-1.  Not (1 << n) - 1, which overflows at 63. */
 CREATE FUNCTION jobsched._all_bits(n int) RETURNS bigint LANGUAGE sql IMMUTABLE AS
 	$$ SELECT CASE WHEN n >= 64 THEN -1::bigint ELSE ~(-1::bigint << n) END $$;
@@ -1224,7 +1234,7 @@ BEGIN
 		SELECT count(*) INTO runs FROM ended;
 
 		SELECT array_agg(DISTINCT x.id) INTO held
-		FROM jobsched.dispatches x CROSS JOIN LATERAL unnest(x.job_ids) AS u(job_id) JOIN unnest(ids) AS i(job_id) ON u.job_id = i.job_id;
+		FROM jobsched._in_flight() x CROSS JOIN LATERAL unnest(x.job_ids) AS u(job_id) JOIN unnest(ids) AS i(job_id) ON u.job_id = i.job_id;
 		FOR d IN
 			SELECT x.* FROM jobsched.dispatches x WHERE x.id = ANY (held) AND x.status = 'queued' ORDER BY x.id FOR UPDATE SKIP LOCKED
 		LOOP
@@ -1235,7 +1245,7 @@ BEGIN
 		WITH going_on AS MATERIALIZED (
 			SELECT t.job_id FROM jobsched.timers t WHERE t.job_id = ANY (ids)
 			UNION
-			SELECT u.job_id FROM jobsched.dispatches x CROSS JOIN LATERAL unnest(x.job_ids) WITH ORDINALITY AS u(job_id, n) JOIN unnest(ids) AS i(job_id) ON u.job_id = i.job_id
+			SELECT u.job_id FROM jobsched._in_flight() x CROSS JOIN LATERAL unnest(x.job_ids) WITH ORDINALITY AS u(job_id, n) JOIN unnest(ids) AS i(job_id) ON u.job_id = i.job_id
 			WHERE (x.done >> (u.n - 1)::int) & 1 = 0),
 		over AS (DELETE FROM jobsched.expiries e WHERE e.job_id = ANY (ids) AND NOT EXISTS (SELECT FROM going_on g WHERE g.job_id = e.job_id))
 		UPDATE jobsched.expiries e SET look_at = at + least(interval '1 min', greatest(interval '1 s', (at - e.expires_at) / 8))
@@ -1352,7 +1362,7 @@ COMMENT ON FUNCTION jobsched.unregister_worker(uuid) IS 'the worker process ends
 
 /* ----------------------------------------------------------------- cancel */
 
-CREATE FUNCTION jobsched.cancel(id uuid) RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION jobsched.cancel(id uuid) RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
 #variable_conflict use_column
 DECLARE
 	job record;
@@ -1375,7 +1385,7 @@ BEGIN
 	SELECT count(*) INTO ended FROM e;
 
 	FOR d IN
-		SELECT x.* FROM jobsched.dispatches x WHERE x.job_ids @> ARRAY[cancel.id] AND x.status = 'queued' ORDER BY x.id FOR UPDATE
+		SELECT x.* FROM jobsched.dispatches x WHERE x.id = ANY (ARRAY(SELECT y.id FROM jobsched._in_flight() y WHERE y.job_ids @> ARRAY[cancel.id])) AND x.status = 'queued' ORDER BY x.id FOR UPDATE
 	LOOP
 		ended := ended + jobsched._end_queued(d, ARRAY[cancel.id], 'cancelled', at);
 	END LOOP;
@@ -1385,7 +1395,7 @@ BEGIN
 	 * worker's finish never waits for the end of the caller's transaction.  Workers that hold something are told to ask for orders.
 	 */
 	SELECT count(*) > 0 OR EXISTS (SELECT FROM jobsched.timers t WHERE t.job_id = cancel.id), array_agg(x.worker) INTO going_on, workers
-	FROM jobsched.dispatches x CROSS JOIN LATERAL unnest(x.job_ids) WITH ORDINALITY AS u(job_id, n)
+	FROM jobsched._in_flight() x CROSS JOIN LATERAL unnest(x.job_ids) WITH ORDINALITY AS u(job_id, n)
 	WHERE x.job_ids @> ARRAY[cancel.id] AND u.job_id = cancel.id AND (x.done >> (u.n - 1)::int) & 1 = 0;
 	PERFORM jobsched._urge(w) FROM unnest(workers) w;
 	IF ended = 0 AND NOT going_on AND job.frequency = 'once' THEN
@@ -1919,7 +1929,7 @@ BEGIN
 	SELECT x.* INTO j FROM jobsched.jobs x WHERE x.id = explain_job.id;
 	SELECT x.* INTO q FROM jobsched.queues x WHERE x.id = j.queue;
 	SELECT x.* INTO t FROM jobsched.timers x WHERE x.job_id = explain_job.id ORDER BY x.due_at LIMIT 1;
-	SELECT x.* INTO d FROM jobsched.dispatches x WHERE x.job_ids @> ARRAY[explain_job.id]
+	SELECT x.* INTO d FROM jobsched._in_flight() x WHERE x.job_ids @> ARRAY[explain_job.id]
 		AND (x.done >> array_position(x.job_ids, explain_job.id) - 1) & 1 = 0 LIMIT 1;
 	SELECT x.* INTO c FROM jobsched.schedules x WHERE x.job_id = explain_job.id;
 	SELECT min(x.run_at) FILTER (WHERE x.cron), min(x.due_at) FILTER (WHERE NOT x.cron) INTO planned, again FROM jobsched.timers x WHERE x.job_id = explain_job.id;
@@ -1955,7 +1965,7 @@ BEGIN
 		WHEN sched.state <> 'running' THEN format('due, but the scheduler is %s', sched.state)
 		WHEN live = 0 THEN format('due, but no live worker consumes queue %s', q.name)
 		ELSE format('due since %s: waiting for room among the %s dispatches of queue %s that no worker has claimed yet, behind higher priorities', jobsched._iso(t.due_at),
-			(SELECT count(*) FROM jobsched.dispatches x WHERE x.queue = q.id AND x.status = 'queued'), q.name)
+			(SELECT count(*) FROM jobsched._in_flight() x WHERE x.queue = q.id AND x.status = 'queued'), q.name)
 	END;
 END $$;
 COMMENT ON FUNCTION jobsched.explain_job(uuid) IS 'Why has this job not run? Its status and one sentence of plain words. JS002 for an unknown id.';
@@ -2082,7 +2092,7 @@ BEGIN
 	IF status IS NULL OR status IN ('queued', 'running') THEN
 		handed_out := ARRAY(
 			SELECT d.job_id
-			FROM (SELECT DISTINCT u.job_id FROM jobsched.dispatches d CROSS JOIN LATERAL unnest(d.job_ids) WITH ORDINALITY AS u(job_id, n)
+			FROM (SELECT DISTINCT u.job_id FROM jobsched._in_flight() d CROSS JOIN LATERAL unnest(d.job_ids) WITH ORDINALITY AS u(job_id, n)
 				WHERE (d.done >> (u.n - 1)::int) & 1 = 0 AND (queue IS NULL OR d.queue = queue) AND (status IS NULL OR d.status = CASE status WHEN 'running' THEN 'claimed' ELSE status END)) d
 			CROSS JOIN LATERAL (SELECT FROM jobsched.jobs j WHERE j.id = d.job_id AND j.slot IN (jobsched.slot_of(d.job_id), 16)
 				AND j.frequency = 'once' AND j.state <> 'cancelled' AND (everything OR j.owner = who) AND (name IS NULL OR j.name = name)
@@ -2136,12 +2146,12 @@ BEGIN
 	/* guard: D_CANCEL_BY_JOB_STATE: only runs in dispatches that are still queued end here */
 	FOR d IN
 		SELECT x.* FROM jobsched.dispatches x
-		WHERE x.status = 'queued' AND x.id IN (SELECT y.id FROM jobsched.dispatches y CROSS JOIN LATERAL unnest(y.job_ids) AS r(job_id) JOIN unnest(ids) AS u(id) ON u.id = r.job_id)
+		WHERE x.status = 'queued' AND x.id IN (SELECT y.id FROM jobsched._in_flight() y CROSS JOIN LATERAL unnest(y.job_ids) AS r(job_id) JOIN unnest(ids) AS u(id) ON u.id = r.job_id)
 		ORDER BY x.id FOR UPDATE SKIP LOCKED
 	LOOP
 		PERFORM jobsched._end_queued(d, ARRAY(SELECT unnest(d.job_ids) INTERSECT SELECT unnest(ids)), 'cancelled', at);
 	END LOOP;
-	PERFORM jobsched._urge(w.worker) FROM (SELECT DISTINCT y.worker FROM jobsched.dispatches y CROSS JOIN LATERAL unnest(y.job_ids) WITH ORDINALITY AS r(job_id, n) JOIN unnest(ids) AS u(id) ON u.id = r.job_id
+	PERFORM jobsched._urge(w.worker) FROM (SELECT DISTINCT y.worker FROM jobsched._in_flight() y CROSS JOIN LATERAL unnest(y.job_ids) WITH ORDINALITY AS r(job_id, n) JOIN unnest(ids) AS u(id) ON u.id = r.job_id
 		WHERE y.status = 'claimed' AND (y.done >> (r.n - 1)::int) & 1 = 0) w;
 
 	/* They are locked, so they stay where they are. */
@@ -2292,7 +2302,7 @@ DECLARE
 BEGIN
 	RETURN QUERY
 	WITH flight AS MATERIALIZED (
-		SELECT f.id, d.status FROM jobsched.dispatches d CROSS JOIN LATERAL unnest(d.job_ids) AS f(id) JOIN unnest(ids) AS i(id) ON i.id = f.id)
+		SELECT f.id, d.status FROM jobsched._in_flight() d CROSS JOIN LATERAL unnest(d.job_ids) AS f(id) JOIN unnest(ids) AS i(id) ON i.id = f.id)
 	SELECT j.id, CASE WHEN brief AND (jobsched._is_large(j.payload, 2048) OR jobsched._is_large(e.result_payload, 2048))
 		THEN left(o.answer, -1) || ',"omitted":' || to_json(array_remove(ARRAY[CASE WHEN jobsched._is_large(j.payload, 2048) THEN 'payload' END,
 			CASE WHEN jobsched._is_large(e.result_payload, 2048) THEN 'result_payload' END], NULL)) || '}'
@@ -2504,7 +2514,7 @@ BEGIN
 	ELSIF status IN ('queued', 'running', 'cancelling') THEN
 		RETURN QUERY
 		SELECT p.job_id FROM (
-			SELECT u.job_id FROM jobsched.dispatches d CROSS JOIN LATERAL unnest(d.job_ids) WITH ORDINALITY AS u(job_id, n)
+			SELECT u.job_id FROM jobsched._in_flight() d CROSS JOIN LATERAL unnest(d.job_ids) WITH ORDINALITY AS u(job_id, n)
 			WHERE (d.done >> (u.n - 1)::int) & 1 = 0 AND d.status = ANY (CASE status WHEN 'queued' THEN '{queued}' WHEN 'running' THEN '{claimed}' ELSE '{queued,claimed}' END::text[])
 			UNION
 			(SELECT DISTINCT t.job_id FROM jobsched.timers t WHERE status = 'cancelling' AND (t.attempt > 1 OR t.due_at = 'infinity') AND t.job_id < below AND t.job_id BETWEEN lowest AND highest
@@ -2665,7 +2675,7 @@ BEGIN
 				FROM jobsched.timers t WHERE t.job_id = rest_executions.id ORDER BY t.due_at LIMIT most)
 				UNION ALL
 				(SELECT 1, u.run_at, u.attempt, CASE d.status WHEN 'claimed' THEN 'running' ELSE 'queued' END, NULL, d.queued_at, d.claimed_at, d.worker
-				FROM jobsched.dispatches d CROSS JOIN LATERAL unnest(d.job_ids, d.run_ats, d.attempts) WITH ORDINALITY AS u(job_id, run_at, attempt, n)
+				FROM jobsched._in_flight() d CROSS JOIN LATERAL unnest(d.job_ids, d.run_ats, d.attempts) WITH ORDINALITY AS u(job_id, run_at, attempt, n)
 				WHERE d.job_ids @> ARRAY[rest_executions.id] AND u.job_id = rest_executions.id AND (d.done >> (u.n - 1)::int) & 1 = 0 LIMIT most)
 			) x ORDER BY x.place, x.due_at, x.run_at LIMIT most);
 	ELSE
@@ -2946,7 +2956,7 @@ $$;
 CREATE FUNCTION jobsched._queues_json(names text[]) RETURNS json[] LANGUAGE sql STABLE AS $$
 	WITH d AS MATERIALIZED (
 		SELECT d.queue, d.status, count(DISTINCT d.id) AS dispatches, count(*) AS runs
-		FROM jobsched.dispatches d CROSS JOIN LATERAL generate_series(1, cardinality(d.job_ids)) AS u(n)
+		FROM jobsched._in_flight() d CROSS JOIN LATERAL generate_series(1, cardinality(d.job_ids)) AS u(n)
 		WHERE (d.done >> (u.n - 1)) & 1 = 0 GROUP BY 1, 2),
 	w AS MATERIALIZED (
 		SELECT n.name, count(*) AS workers, sum(w.slots) AS slots FROM jobsched.workers w CROSS JOIN LATERAL unnest(w.queues) AS n(name)
@@ -2994,7 +3004,7 @@ DECLARE
 BEGIN
 	RETURN json_build_object('workers', (
 		SELECT coalesce(json_agg(json_build_object('id', x.id, 'worker_id', x.worker_id, 'state', x.now, 'queues', x.queues, 'slots', x.slots,
-			'running', (SELECT count(*) FROM jobsched.dispatches d CROSS JOIN LATERAL generate_series(1, cardinality(d.job_ids)) AS u(n)
+			'running', (SELECT count(*) FROM jobsched._in_flight() d CROSS JOIN LATERAL generate_series(1, cardinality(d.job_ids)) AS u(n)
 				WHERE d.worker = x.id AND d.status = 'claimed' AND (d.done >> (u.n - 1)) & 1 = 0),
 			'started_at', jobsched._iso(x.started_at), 'last_seen', jobsched._iso(x.last_seen),
 			'silent_seconds', greatest(extract(epoch FROM at - x.last_seen), 0)::float8, 'load', x.load, 'info', x.info) ORDER BY x.place, x.last_seen DESC, x.id), '[]')
@@ -3017,7 +3027,7 @@ BEGIN
 			'retrying', (SELECT count(*) FROM (SELECT FROM jobsched.timers t WHERE (t.attempt > 1 OR t.due_at = 'infinity') AND t.attempt > 1 LIMIT most) x),
 			'paused', (SELECT count(*) FROM (SELECT FROM jobsched.timers t WHERE (t.attempt > 1 OR t.due_at = 'infinity') AND t.due_at = 'infinity' LIMIT most) x))
 		|| (SELECT jsonb_build_object('queued', count(*) FILTER (WHERE d.status = 'queued'), 'running', count(*) FILTER (WHERE d.status = 'claimed'))
-			FROM jobsched.dispatches d CROSS JOIN LATERAL generate_series(1, cardinality(d.job_ids)) AS u(n) WHERE (d.done >> (u.n - 1)) & 1 = 0),
+			FROM jobsched._in_flight() d CROSS JOIN LATERAL generate_series(1, cardinality(d.job_ids)) AS u(n) WHERE (d.done >> (u.n - 1)) & 1 = 0),
 		'oldest_due_seconds', (SELECT max(jobsched._oldest_due(q.id)) FROM jobsched.queues q),
 		'failed_kept', (SELECT count(*) FROM (SELECT FROM jobsched.job_executions e
 			WHERE e.final AND e.status IN ('failed', 'cancelled', 'expired') AND e.status = 'failed' LIMIT most) x),
@@ -3154,7 +3164,7 @@ DECLARE
 BEGIN
 	over := ARRAY(SELECT i.id FROM unnest(ids) AS i(id)
 		WHERE NOT EXISTS (SELECT FROM jobsched.timers t WHERE t.job_id = i.id)
-		EXCEPT SELECT u.job_id FROM jobsched.dispatches d CROSS JOIN LATERAL unnest(d.job_ids) WITH ORDINALITY AS u(job_id, n) WHERE (d.done >> (u.n - 1)::int) & 1 = 0);
+		EXCEPT SELECT u.job_id FROM jobsched._in_flight() d CROSS JOIN LATERAL unnest(d.job_ids) WITH ORDINALITY AS u(job_id, n) WHERE (d.done >> (u.n - 1)::int) & 1 = 0);
 	IF over <> '{}' THEN
 		RETURN QUERY
 		SELECT o.id, m.job FROM unnest(over) AS o(id) LEFT JOIN jobsched.rest_get_many(over) m ON m.id = o.id
@@ -3232,7 +3242,7 @@ BEGIN
 	UNION ALL
 	SELECT 'runs_in_flight', jsonb_build_object('state', s.state), coalesce(sum(d.runs), 0)
 	FROM (VALUES ('queued'), ('claimed')) s(state)
-	LEFT JOIN LATERAL (SELECT count(*)::float8 AS runs FROM jobsched.dispatches d CROSS JOIN LATERAL generate_series(1, cardinality(d.job_ids)) AS u(n)
+	LEFT JOIN LATERAL (SELECT count(*)::float8 AS runs FROM jobsched._in_flight() d CROSS JOIN LATERAL generate_series(1, cardinality(d.job_ids)) AS u(n)
 		WHERE d.status = s.state AND (d.done >> (u.n - 1)) & 1 = 0) d ON true GROUP BY s.state
 	UNION ALL
 	SELECT 'workers', jsonb_build_object('state', s.state), count(w.id)

@@ -178,6 +178,19 @@ SELECT answer FROM public.fin(:'w2', :'d', :'b', '{0}', 'succeeded');
 SELECT seq_scan AS read_whole, idx_scan > 0 AS by_index FROM pg_stat_xact_all_tables WHERE relid = 'jobsched.dispatches'::regclass;
 COMMIT;
 
+-- nor do those who look at what is in flight, or cancel
+SELECT jobsched.submit('lean') AS lean \gset
+SELECT public.promote() AS d \gset
+BEGIN;
+SELECT job::json ->> 'status' AS status FROM jobsched.rest_get_many(ARRAY[:'lean']::uuid[]);
+SELECT count(*) AS over FROM jobsched.rest_wait(ARRAY[:'lean']::uuid[]);
+SELECT json_array_length(jobsched.rest_executions(:'lean', '{}') -> 'executions') AS runs, json_array_length(jobsched.rest_jobs('{"status": "queued"}') -> 'jobs') > 0 AS listed,
+	json_array_length(jobsched.rest_queues('{}') -> 'queues') > 0 AS queues, json_array_length(jobsched.rest_workers('{}') -> 'workers') > 0 AS workers,
+	(jobsched.rest_stats('{}') #>> '{counts,queued}')::int > 0 AS queued, (SELECT count(*) > 0 FROM jobsched.metrics()) AS metrics;
+SELECT jobsched.cancel(:'lean');
+SELECT seq_scan AS read_whole FROM pg_stat_xact_all_tables WHERE relid = 'jobsched.dispatches'::regclass;
+COMMIT;
+
 -- others of the same label or machine, as long as they have not ended
 SELECT jobsched.register_worker('n1', '{jobs}', 1, '{"machine": "m/1", "pid": 7}') AS n1 \gset
 SELECT jobsched.register_worker('n2', '{jobs}', 1, '{"machine": "m/1", "pid": 8}') AS n2 \gset
