@@ -52,16 +52,30 @@ sub signal
 	die "no server $name of Swift";
 }
 
-# objects() -> what the object server keeps: how many files, parts of uploads among them
-sub objects
+# parts() -> how many files of at least 1 MiB the object server keeps: whole objects, and parts of uploads.  Small ones do not
+# count: where the beginning of an upload was sent twice, because its answer was late, an empty object of the first stays.
+sub parts
 {
 	my ($self) = @_;
-	my ($code, $out) = $self->{stack}->run('find', $self->{stack}->dir . '/data/swift/devices/d1/objects', '-name', '*.data');
+	my ($code, $out) = $self->{stack}->run('find', $self->{stack}->dir . '/data/swift/devices/d1/objects', '-name', '*.data', '-size', '+1023k');
 	return scalar(() = $out =~ /\n/g);
 }
 
-# libs3(ARGUMENTS...) -> its output: the tool of libs3, an S3 client of other people's making (V2)
+# libs3(ARGUMENTS...) -> its output, '' when it succeeds: the tool of libs3, an S3 client of other people's making (V2).  It does
+# not try again by itself when the server says that it cannot now.
 sub libs3
+{
+	my ($self, @arguments) = @_;
+	my $said;
+	for (1 .. 5)
+	{
+		$said = $self->libs3_once(@arguments);
+		last if $said eq '';
+	}
+	return $said;
+}
+
+sub libs3_once
 {
 	my ($self, @arguments) = @_;
 	my ($code, $out, $err) = $self->{stack}->run('/usr/bin/s3', '-u', @arguments,

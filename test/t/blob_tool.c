@@ -51,7 +51,7 @@ open_store(void)
 	        .region = env("S3_REGION", "us-east-1"),
 	        .virtual_host = strcmp(env("S3_ADDRESSING", "path"), "virtual") == 0,
 	        .v2 = strcmp(env("S3_SIGNATURE", "v4"), "v2") == 0,
-	        .timeout = atof(env("S3_TIMEOUT", "10")),
+	        .timeout = atof(env("S3_TIMEOUT", "30")),
 	        .retries = atoi(env("S3_RETRIES", "4")),
 	};
 

@@ -12,7 +12,9 @@ swift_variables() {
 	printf '%s\n' "S3_ENDPOINT=$(swift_endpoint)" S3_ACCESS_KEY=jobsched:worker "S3_SECRET_KEY=$(secret swift)" S3_BUCKET=jobsched
 }
 
-# swift_server NAME PORT PIPELINE: the configuration file of one server, completed by standard input
+# swift_server NAME PORT PIPELINE: the configuration file of one server, completed by standard input.  The times are for a machine
+# that is busy: Swift's own are half a second for a connection and one for the entry of an object in its container's list, which
+# is never made when it is late.
 swift_server() {
 	{
 		cat <<-END
@@ -25,6 +27,8 @@ swift_server() {
 			devices = $swift_data/devices
 			mount_check = false
 			log_level = INFO
+			conn_timeout = 20
+			container_update_timeout = 20
 			[pipeline:main]
 			pipeline = $3
 			[app:$1-server]
@@ -42,13 +46,18 @@ swift_configure() {
 		swift_hash_path_suffix = $(secret swift)
 	END
 	for name in account container object; do
-		swift_server $name "$(port "SWIFT_${name^^}_PORT")" $name-server </dev/null
+		swift_server $name "$(port "SWIFT_${name^^}_PORT")" $name-server <<<'node_timeout = 20'
 	done
 	# tempauth wants a cache, and does without when there is no memcached at port 1.
 	# storage_domain makes names of buckets in the host name work: jobsched.localhost
+	# node_timeout is how long a write waits for a server that says nothing; a read (of a bucket's settings too, where no answer
+	# would become "no such bucket") waits recoverable_node_timeout.  A server that was late is asked again at once: with Swift's
+	# limit of 10 errors it would be left alone for a minute.
 	swift_server proxy "$(port SWIFT_PORT)" 'catch_errors gatekeeper cache listing_formats bulk s3api tempauth slo dlo proxy-logging proxy-server' <<-END
 		account_autocreate = true
-		node_timeout = 3
+		node_timeout = 5
+		recoverable_node_timeout = 20
+		error_suppression_limit = 1000000
 		[filter:catch_errors]
 		use = egg:swift#catch_errors
 		[filter:gatekeeper]
@@ -104,10 +113,10 @@ swift_start() {
 	as "$pg_user" $swift_python -c 'import os, sys; os.setxattr(sys.argv[1], "user.jobsched", b"1")' "$swift_data/devices/d1" 2>/dev/null ||
 		die "Swift needs extended attributes, which the file system of $swift_data does not have"
 	say "starting Swift on port $(port SWIFT_PORT)"
-	spawn swift "$pg_user" -- $swift_python "$here/swift_servers.py" "$swift_data" "${ports[@]}"
-	await swift 60 Swift swift_answers
+	spawn swift "$pg_user" "STACK_FAST=${STACK_FAST-}" -- $swift_python "$here/swift_servers.py" "$swift_data" "${ports[@]}"
+	await swift 120 Swift swift_answers
 	say "settings of a worker that keeps artifacts there (for $dir/settings): BLOB_STORE=s3" "$(swift_variables | grep -v SECRET | tr '\n' ' ')" \
 		"and S3_SECRET_KEY, which is in $data/secrets/swift"
 }
 
-swift_stop() { finish swift TERM 5 Swift; }
+swift_stop() { finish swift TERM 20 Swift; }
