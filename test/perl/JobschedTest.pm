@@ -27,6 +27,7 @@ use File::Basename qw(dirname);
 use File::Path qw(remove_tree);
 use File::Temp qw(tempdir);
 use HTTP::Tiny;
+use IO::Socket::INET ();
 use IPC::Run ();
 use JSON::PP ();
 use POSIX qw(:sys_wait_h);
@@ -54,6 +55,19 @@ sub import
 		die "cannot run $0 as the user postgres: $!";
 	}
 	return;
+}
+
+# free_port() -> a port of 127.0.0.1 that nobody listens at, and none that the kernel may give to a connection before it is used
+sub free_port
+{
+	my ($first, $last) = split /-/, $ENV{STACK_PORTS} || '20000-31999';
+	for (1 .. 200)
+	{
+		my $port = $first + int rand($last - $first + 1);
+		my $used = grep { $_->read_file('ports') =~ /=$port$/m } values %alive;
+		return $port if !$used && IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1', LocalPort => $port, ReuseAddr => 1);
+	}
+	croak "no free port between $first and $last";
 }
 
 # built('worker'), built('api'): is the program there?

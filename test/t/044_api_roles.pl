@@ -44,7 +44,7 @@ sub start
 	mkdir $stack->dir . "/$name";
 	my $url = "postgresql://jobsched_api_login:" . $stack->read_file('data/secrets/jobsched_api_login') . "\@127.0.0.1:$env{PGPORT}/jobsched";
 	my $pid = $stack->start_program($name, $program, API_LISTEN => '127.0.0.1:0', DATABASE_URL => $url, %settings);
-	$stack->wait_for_log($name, qr/ listening .*port=\d+/, 10);
+	$stack->wait_for_log($name, qr/ listening .*port=\d+/);
 	my ($port) = $stack->log_text($name) =~ / listening .*port=(\d+)/;
 	return { pid => $pid, port => $port, url => "http://127.0.0.1:$port" };
 }
@@ -74,7 +74,7 @@ my $api = start('api1', API_TOKENS_FILE => $file, BLOB_DIR => $stack->dir);
 $stack->write_file('artifact', 'a');
 my %once = (name => 'echo', frequency => 'once', next_run_time => 4102444800, queue => 'later');
 my %schedule = (cron => '0 0 1 1 *', name => 'echo');
-$stack->wait_for('the database', sub { return (ask($api, 'GET', '/jobs', undef, Authorization => "Bearer $token{viewer}"))[0] == 200 }, 20);
+$stack->wait_for('the database', sub { return (ask($api, 'GET', '/jobs', undef, Authorization => "Bearer $token{viewer}"))[0] == 200 });
 
 # A job, or schedule, for one call.
 sub call { my (@call) = @_; my ($status, undef, $body) = ask($api, @call, Authorization => "Bearer $token{admin}"); die "@call[0, 1]: $status " . $json->encode($body) if $status >= 300; return $body }
@@ -227,7 +227,7 @@ subtest 'without tokens' => sub {
 subtest 'settings' => sub {
 	my $refused = sub {
 		my ($what, $pattern, %settings) = @_;
-		my ($code, $out, $err) = $stack->run($program, { env => { API_LISTEN => '127.0.0.1:0', %settings }, timeout => 20 });
+		my ($code, $out, $err) = $stack->run($program, { env => { API_LISTEN => '127.0.0.1:0', %settings }, timeout => 60 });
 		ok($code == 2 && $err =~ $pattern, "$what: exit code 2 and why") or diag($code, $err);
 	};
 	$refused->('every address', qr/not a loopback address, and API_TOKENS_FILE is not set and API_TLS_TERMINATED is off; either .*127\.0\.0\.1/, API_LISTEN => '0.0.0.0:0');
@@ -277,9 +277,7 @@ subtest 'behind nginx, as docs/api.md says' => sub {
 	mkdir $dir;
 	my $docs = do { local (@ARGV, $/) = ($stack->top . '/docs/api.md'); <> };
 	my ($server) = $docs =~ /^(    server \{\n.*?^    \})$/ms or return fail('the example');
-	my $free = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1);
-	my $port = $free->sockport;
-	close $free;
+	my $port = JobschedTest::free_port();
 	my ($code, $out, $err) = $stack->run('openssl', qw(req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=jobs.example.com -keyout), "$dir/key", '-out', "$dir/pem");
 	die $err if $code != 0;
 	$server =~ s/listen 443/listen 127.0.0.1:$port/;
@@ -300,7 +298,7 @@ subtest 'behind nginx, as docs/api.md says' => sub {
 		return $c == 0 ? $o : $e;
 	};
 	my @token = ('-H', "Authorization: Bearer $token{submitter}");
-	ok(eval { $stack->wait_for('nginx', sub { return $curl->('https://jobs.example.com/healthz') eq '200' }, 10) }, 'it passes requests on') or diag($stack->read_file('nginx/output'), $stack->read_file('nginx/error.log'));
+	ok(eval { $stack->wait_for('nginx', sub { return $curl->('https://jobs.example.com/healthz') eq '200' }) }, 'it passes requests on') or diag($stack->read_file('nginx/output'), $stack->read_file('nginx/error.log'));
 	is($curl->('https://jobs.example.com/jobs'), 401, 'without a token');
 	is($curl->('https://jobs.example.com/jobs', @token), 200, 'with one');
 	is($curl->('https://jobs.example.com/jobs', @token, '--json', $json->encode({%once})), 201, 'with a body');

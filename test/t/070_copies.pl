@@ -6,12 +6,11 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../perl";
 use File::Temp qw(tempdir);
-use IO::Socket::INET;
 use JobschedTest;
 use Test::More;
 
 my @restored = ('copy_psql', 'copy_custom', 'copy_directory');
-my $stack = JobschedTest->new(settings => { 'jobsched.database' => join(',', 'jobsched', 'fresh', @restored), 'jobsched.worker_lease' => '2s',
+my $stack = JobschedTest->new(settings => { 'jobsched.database' => join(',', 'jobsched', 'fresh', @restored), 'jobsched.worker_lease' => '4s',
 	'jobsched.enabled' => 'off', max_worker_processes => 20 });
 my $dir = $stack->dir;
 my %main = $stack->env;
@@ -28,7 +27,7 @@ my @quiet = ('-X', '-q', '-v', 'ON_ERROR_STOP=1');
 sub program
 {
 	my ($name, @arguments) = @_;
-	my ($code, $out, $err) = $stack->run('env', '-C', "$dir/data", $stack->bin . "/$name", @arguments, { env => { PGPASSWORD => $password } });
+	my ($code, $out, $err) = $stack->run('env', '-C', "$dir/data", $stack->bin . "/$name", @arguments, { env => { PGPASSWORD => $password, PGCTLTIMEOUT => 170 } });
 	die "$name @arguments: exit code $code\n$out$err" if $code != 0;
 	return $err;
 }
@@ -39,11 +38,10 @@ sub copy_files { my ($from, $to) = @_; return system('cp', '-a', "$dir/data/$fro
 sub cluster_make
 {
 	my ($name, @settings) = @_;
-	my $reserved = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1) or die "listen: $@";
-	my $cluster = { name => $name, data => "$dir/data/$name", port => $reserved->sockport };
+	my $cluster = { name => $name, data => "$dir/data/$name", port => JobschedTest::free_port() };
 	copy_files('template', $name);
 	cluster_set($cluster, "port = $cluster->{port}", "listen_addresses = '127.0.0.1'", "unix_socket_directories = ''", 'fsync = off',
-		"jobsched.worker_lease = '2s'", "jobsched.amqp_url = 'amqp://127.0.0.1:1/'", @settings);
+		"jobsched.worker_lease = '4s'", "jobsched.amqp_url = 'amqp://127.0.0.1:1/'", @settings);
 	return $cluster;
 }
 
@@ -122,7 +120,7 @@ my $GONE_ON = q{SELECT count(*) FROM jobsched.jobs j WHERE payload->>'is' IN ('d
 sub check_going_on
 {
 	my ($sql, $name) = @_;
-	my $went = eval { $stack->wait_for('due jobs to go on', sub { return $sql->($GONE_ON) eq '3' }, 30) };
+	my $went = eval { $stack->wait_for('due jobs to go on', sub { return $sql->($GONE_ON) eq '3' }) };
 	ok($went, "$name: its due jobs run");
 	is($sql->(q{SELECT count(*) FROM jobsched.timers t JOIN jobsched.jobs j ON j.id = t.job_id WHERE j.payload->>'is' = 'cron' AND t.run_at > now()}), '1',
 		"$name: the cron job has its next time");

@@ -59,23 +59,22 @@ subtest 'who is who on a machine' => sub {
 sub cancel_takes
 {
 	my ($id) = @_;
-	return $stack->sql("SELECT jobsched.cancel('$id')") eq 'cancelling' && status($id, 'cancelled', 20)
+	return $stack->sql("SELECT jobsched.cancel('$id')") eq 'cancelling' && status($id, 'cancelled')
 		&& $stack->sql("SELECT extract(epoch FROM e.finished_at - j.state_at) FROM jobsched.job_executions e JOIN jobsched.jobs j ON j.id = e.job_id WHERE j.id = '$id' AND e.final");
 }
 
 subtest 'cancel does not wait for the next heartbeat' => sub {
 	$stack->start_worker(name => 'four', MAX_CONCURRENCY => 20, HEARTBEAT_INTERVAL => 6);
-	for my $round (1 .. 3)
-	{
+	my @took = sort { $a <=> $b } map {
 		my $id = submit('sleep', '{"seconds": 60}');
 		status($id, 'running');
-		my $took = cancel_takes($id);
-		cmp_ok($took, '<', 1, sprintf 'a running task ends cancelled %.3f s after the cancel', $took);
-	}
+		cancel_takes($id);
+	} 1 .. 3;
+	cmp_ok($took[1], '<', 1, sprintf 'a running task ends cancelled %.3f s after the cancel (median of %d)', $took[1], scalar @took);
 
 	$stack->sql_as('app', q{SELECT jobsched.schedule('overlapping', '@every 1s', 'sleep', '{"seconds": 60}', overlap_policy => 'cancel_running')});
 	$stack->wait_for_sql(q{SELECT count(*) >= 2 FROM jobsched.job_executions e JOIN jobsched.schedules s USING (job_id)
-		WHERE s.schedule_name = 'overlapping' AND e.status = 'cancelled' AND e.finished_at - e.started_at < '2.5 s'}, 't', 15);
+		WHERE s.schedule_name = 'overlapping' AND e.status = 'cancelled' AND e.finished_at - e.started_at < '2.5 s'}, 't');
 	pass('also what overlap_policy cancel_running stops');
 	$stack->sql_as('app', q{SELECT jobsched.unschedule('overlapping')});
 
@@ -85,25 +84,18 @@ subtest 'cancel does not wait for the next heartbeat' => sub {
 	$stack->sql("UPDATE jobsched.workers SET state = 'stopped' WHERE worker_id = 'four'");    # it registers anew
 	my $id = submit('sleep', '{"seconds": 60}');
 	status($id, 'running');
-	cmp_ok(cancel_takes($id), '<', 1, 'a new registration has its queue too');
+	cmp_ok(cancel_takes($id), '<', 4, 'a new registration has its queue too');
 	$stack->rabbitmqctl('close_all_connections', '--global', 'test');
 	$stack->wait_for_log('four', qr/broker connection is back/);
 	$id = submit('sleep', '{"seconds": 60}');
 	status($id, 'running');
-	cmp_ok(cancel_takes($id), '<', 1, 'and one whose connection was lost');
+	cmp_ok(cancel_takes($id), '<', 4, 'and one whose connection was lost');
 	is($stack->stop_worker('four'), 0, 'it stops');
 	$stack->wait_for('the end of its queue', sub { $stack->rabbitmqctl('list_queues', '-p', $vhost, 'name') !~ /jobsched\.worker/ });
 };
 
-# free_port() -> a port of 127.0.0.1 that nobody listens at
-sub free_port
-{
-	my $socket = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1') or die $!;
-	return $socket->sockport;
-}
-
 subtest 'what it tells about itself' => sub {
-	my $port = free_port();
+	my $port = JobschedTest::free_port();
 	my $path = $stack->dir . '/notify';
 	my $systemd = IO::Socket::UNIX->new(Type => SOCK_DGRAM, Local => $path) or die "$path: $!";
 	my $told = '';
@@ -112,7 +104,7 @@ subtest 'what it tells about itself' => sub {
 		$stack->wait_for("$pattern at the socket", sub {
 			while (defined $systemd->recv(my $lines, 4096, Socket::MSG_DONTWAIT())) { $told .= $lines }
 			return $told =~ $pattern;
-		}, 20);
+		});
 	};
 	$stack->start_worker(name => 'five', MAX_CONCURRENCY => 3, METRICS_LISTEN => "127.0.0.1:$port", NOTIFY_SOCKET => $path, WATCHDOG_USEC => 600_000);
 	$hear->(qr/^READY=1$/m);
@@ -159,14 +151,14 @@ subtest 'what it tells about itself' => sub {
 	$hear->(qr/^STOPPING=1$/m);
 	is(($get->('/healthz'))[0], 503, 'while it drains it is not healthy');
 	kill 'QUIT', $stack->worker_pid('five');
-	$stack->wait_for('the end', sub { return !$stack->worker_runs('five') }, 3);
+	$stack->wait_for('the end', sub { return !$stack->worker_runs('five') }, 20);
 	is($stack->worker_status('five'), 1, 'SIGQUIT ends it at once');
 	$stack->sql("SELECT jobsched.cancel('$long')");
 
 	$stack->start_worker(name => 'six', METRICS_LISTEN => "127.0.0.1:$port");
 	status($long, 'cancelled');
 	my $second = $stack->start_worker(name => 'seven', METRICS_LISTEN => "127.0.0.1:$port", wait => 0);
-	$stack->wait_for('its end', sub { return !$stack->worker_runs('seven') }, 10);
+	$stack->wait_for('its end', sub { return !$stack->worker_runs('seven') });
 	is($stack->worker_status('seven'), 1, 'a port that is taken stops a worker');
 	like($stack->log_text('seven'), qr/cannot start error="METRICS_LISTEN=127.0.0.1:$port: Address already in use"/, 'with the reason');
 	$stack->stop_worker('six');
@@ -176,14 +168,15 @@ subtest 'the lease runs out while Postgres is away' => sub {
 	$stack->guc('jobsched.worker_lease' => '4s');
 	$stack->start_worker(name => 'eight', HEARTBEAT_INTERVAL => 0.5, LOG_LEVEL => 'DEBUG');
 	my $long = submit('sleep', '{"seconds": 60}');
+	status($long, 'running');
 	my $short = submit('sleep', '{"seconds": 2.5}');
-	status($_, 'running') for $long, $short;
+	status($short, 'running');
 	$stack->kill_postgres;
-	$stack->wait_for_log('eight', qr/the lease has run out, what runs is told to stop running=1/, 15);
-	$stack->wait_for_log('eight', qr/run ended job=$_ attempt=1/, 5) for $long, $short;
+	$stack->wait_for_log('eight', qr/the lease has run out, what runs is told to stop running=1/);
+	$stack->wait_for_log('eight', qr/run ended job=$_ attempt=1/, 30) for $long, $short;
 	pass('what runs is told to stop');
 	$stack->start_postgres;
-	$stack->wait_for_sql("SELECT string_agg(status, ',' ORDER BY attempt) FROM jobsched.runs WHERE job_id = '$_'", 'lost,running', 20) for $long;
+	$stack->wait_for_sql("SELECT string_agg(status, ',' ORDER BY attempt) FROM jobsched.runs WHERE job_id = '$_'", 'lost,running') for $long;
 	pass('and is taken back when it can be told: a lost attempt, and another');
 	status($short, 'succeeded');
 	is($stack->sql("SELECT count(*) FROM jobsched.job_executions WHERE job_id = '$short'"), '1', 'what had ended meanwhile is recorded, whether or not the lease was over');
@@ -234,7 +227,7 @@ subtest 'TLS' => sub {
 	my $refused = sub {
 		my ($name, $pattern, %urls) = @_;
 		my $log = $stack->start_worker(name => $name =~ s/\W+/_/gr, wait => 0, DATABASE_URL => $database->('localhost', 'ca'), RABBITMQ_URL => $good, %urls);
-		ok($stack->wait_for_log($log, $pattern, 15), $name);
+		ok($stack->wait_for_log($log, $pattern), $name);
 		unlike($stack->log_text($log), qr/\Q$password\E|\Q@{[ $login =~ s{.*:}{}r ]}\E/, 'without a password in the log');
 		$stack->kill_worker('KILL', $log);
 	};

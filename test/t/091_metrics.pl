@@ -6,14 +6,13 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../perl";
 use HTTP::Tiny;
-use IO::Socket::INET;
 use JobschedTest;
 use JSON::PP ();
 use Test::More;
 
 plan skip_all => 'jobsched-api is not built' if !JobschedTest::built('api');
 
-my $stack = JobschedTest->new(settings => { 'jobsched.worker_lease' => '2s', 'jobsched.retry_delay' => '100ms', HEARTBEAT_INTERVAL => 0.3, LOG_LEVEL => 'INFO', max_prepared_transactions => 2 });
+my $stack = JobschedTest->new(settings => { 'jobsched.worker_lease' => '4s', 'jobsched.retry_delay' => '100ms', HEARTBEAT_INTERVAL => 0.3, LOG_LEVEL => 'INFO', max_prepared_transactions => 2 });
 my $top = $stack->top;
 my ($promtool) = grep { -x } "$top/build/vendor/promtool", map { "$_/promtool" } split /:/, $ENV{PATH};
 
@@ -53,10 +52,10 @@ END
 	}
 	return is(join("\n", sort @lines), join("\n", sort split /\n/, $expected), $what);
 }
-sub ended { my ($id, $status) = @_; return $stack->wait_for_sql("SELECT status FROM jobsched.job_status WHERE id = '$id'", $status, 30) }
+sub ended { my ($id, $status) = @_; return $stack->wait_for_sql("SELECT status FROM jobsched.job_status WHERE id = '$id'", $status) }
 sub submit { my ($arguments) = @_; return $stack->sql_as('app', "SELECT jobsched.submit($arguments)") }
 
-my $exporter = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1')->sockport;
+my $exporter = JobschedTest::free_port();
 $stack->start_worker(name => 'w1', MAX_CONCURRENCY => 4);
 $stack->start_api;
 
@@ -83,15 +82,15 @@ subtest 'what happens to jobs' => sub {
 	my $lost = submit(q('sleep', '{"seconds": 3}'));
 	ended($lost, 'running');
 	$stack->kill_worker('KILL', 'w1');
-	$stack->wait_for_sql("SELECT count(*) FROM jobsched.job_executions WHERE job_id = '$lost' AND status = 'lost'", '1', 30);
+	$stack->wait_for_sql("SELECT count(*) FROM jobsched.job_executions WHERE job_id = '$lost' AND status = 'lost'", '1');
 	$stack->start_worker(name => 'w2', MAX_CONCURRENCY => 4, METRICS_LISTEN => "127.0.0.1:$exporter");
 	ended($lost, 'succeeded');
 	agrees('lost, and run by another worker');
 
 	my $cron = $stack->sql_as('app', q(SELECT jobsched.schedule('each second', '* * * * * *', 'tick', overlap_policy => 'cancel_running')));
-	$stack->wait_for_sql("SELECT count(*) > 1 FROM jobsched.job_executions WHERE job_id = '$cron'", 't', 30);
+	$stack->wait_for_sql("SELECT count(*) > 1 FROM jobsched.job_executions WHERE job_id = '$cron'", 't');
 	$stack->sql_as('app', q(SELECT jobsched.unschedule('each second')));
-	$stack->wait_for_sql("SELECT (SELECT count(*) FROM jobsched.timers WHERE job_id = '$cron') + (SELECT count(*) FROM jobsched.dispatches WHERE '$cron' = ANY (job_ids))", '0', 30);
+	$stack->wait_for_sql("SELECT (SELECT count(*) FROM jobsched.timers WHERE job_id = '$cron') + (SELECT count(*) FROM jobsched.dispatches WHERE '$cron' = ANY (job_ids))", '0');
 	agrees('runs of a cron job');
 };
 
