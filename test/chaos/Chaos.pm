@@ -80,7 +80,8 @@ sub kills
 		"$how{kills} times kill -9 over $how{runs} runs: none lost, each recorded as succeeded exactly once");
 	is($stack->sql("SELECT count(*) $mine AND e.status NOT IN ('succeeded', 'lost')"), '0', 'nothing else is recorded but lost attempts');
 	is($stack->sql("SELECT count(*) FROM (SELECT e.job_id, count(*) AS n, max(e.attempt) AS last $mine GROUP BY 1) x WHERE n <> last"), '0', 'attempts are numbered without gaps');
-	is($stack->sql('SELECT (SELECT count(*) FROM jobsched.dispatches) + (SELECT count(*) FROM jobsched.timers)'), '0', 'nothing is left behind');
+	$stack->wait_for_sql('SELECT (SELECT count(*) FROM jobsched.dispatches) + (SELECT count(*) FROM jobsched.timers)', '0');
+	pass('nothing is left behind');
 
 	# A run that is lost for the second time waits on purpose, so only first losses are measured; what was lost twice has no start.
 	# Counted from the last kill of the worker before its run was taken back: one that was killed again had not started.
@@ -93,11 +94,12 @@ sub kills
 		my ($last) = grep { $_->{name} eq $name && $_->{at} <= $taken_back } reverse @killed;
 		push @{ $recovery{ $last->{next} } }, $started - $last->{at} if $last;
 	}
+	my ($restart, $slack) = ($how{restart_limit} // 2, $how{slack} // 5);
 	cmp_ok(@{ $recovery{restarted} } + @{ $recovery{elsewhere} }, '>=', $how{kills} / 2, 'enough runs were lost to measure');
 	diag(line("from the kill to the next start, worker started again at once", @{ $recovery{restarted} }));
 	diag(line("from the kill to the next start, on the other worker (lease $lease s)", @{ $recovery{elsewhere} }));
-	cmp_ok(percentile(0.99, @{ $recovery{restarted} }), '<', $how{restart_limit} // 2, 'started again on the same machine: runs go on within 2 s (p99)');
-	cmp_ok(percentile(0.99, @{ $recovery{elsewhere} }), '<', $lease + 5, 'not started again: within the lease and 5 s (p99)');
+	cmp_ok(percentile(0.99, @{ $recovery{restarted} }), '<', $restart, "started again on the same machine: runs go on within $restart s (p99)");
+	cmp_ok(percentile(0.99, @{ $recovery{elsewhere} }), '<', $lease + $slack, "not started again: within the lease and $slack s (p99)");
 	$stack->stop_worker($_) for 'one', 'two';
 	return;
 }
@@ -121,9 +123,9 @@ sub freezes
 		$stack->wait_for_sql("SELECT count(*) FROM jobsched.runs WHERE job_id = '$long' AND status = 'running' AND attempt = 2", '1');
 		$stack->kill_worker('CONT', $victim);
 
-		$told += eval { $stack->wait_for_log($victim, qr/run ended job=$long attempt=1/, 10); 1 } // 0;
+		$told += eval { $stack->wait_for_log($victim, qr/run ended job=$long attempt=1/, 60); 1 } // 0;
 		# Its task ends before or after it is told that the lease is over: a result that is refused, or none at all.
-		my $ended = eval { $stack->wait_for_log($victim, qr/run ended job=$short attempt=1/, 10); 1 };
+		my $ended = eval { $stack->wait_for_log($victim, qr/run ended job=$short attempt=1/, 60); 1 };
 		my $beat = $stack->sql("SELECT last_seen FROM jobsched.workers WHERE worker_id = '$victim' AND state = 'live'");
 		$stack->wait_for_sql("SELECT last_seen > '$beat' FROM jobsched.workers WHERE worker_id = '$victim' AND state = 'live'", 't');
 		$stack->log_text($victim) =~ /not this worker's any more|were not recorded/ ? $late++ : $gave_up++;
@@ -158,7 +160,7 @@ sub slow_task
 	{
 		$stack->kill_worker('STOP', 'slow');
 		$id = $stack->sql_as('app', q{SELECT jobsched.submit('echo', '{}')});
-		ok($stack->wait_for_log('rabbitmq', qr/delivery acknowledgement.*timed out|Consumer .* has timed out|delivery ack(?:nowledgement)? timed out/s, 15), 'which the broker does enforce');
+		ok($stack->wait_for_log('rabbitmq', qr/delivery acknowledgement.*timed out|Consumer .* has timed out|delivery ack(?:nowledgement)? timed out/s), 'which the broker does enforce');
 		$stack->kill_worker('CONT', 'slow');
 		$stack->wait_for_sql("SELECT status FROM jobsched.job_status WHERE id = '$id'", 'succeeded');
 	}

@@ -21,7 +21,7 @@ sub as_server { return $> == 0 ? ('setpriv', '--reuid=postgres', '--regid=postgr
 sub wait_for_broker
 {
 	my ($stack, $pattern) = @_;
-	return $stack->wait_for_sql("SELECT bool_and(coalesce(broker, '') ~ '$pattern') FROM jobsched.scheduler_status()", 't', 30);
+	return $stack->wait_for_sql("SELECT bool_and(coalesce(broker, '') ~ '$pattern') FROM jobsched.scheduler_status()");
 }
 
 # Writes the URL of the broker for the server's next start or reload.

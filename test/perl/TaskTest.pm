@@ -59,7 +59,7 @@ sub all_end
 	my $jobs = $json->encode([ map { { name => $_->[1], payload => $_->[2], max_retries => 0, %{ $_->[4] || {} } } } @cases ]);
 	my @ids = split /\n/, $stack->sql_as('app', "SELECT * FROM jobsched.submit_many(\$p\$$jobs\$p\$)");
 	my $mine = "'{" . join(',', @ids) . "}'::uuid[]";
-	$stack->wait_for_sql("SELECT count(*) FROM jobsched.job_executions WHERE job_id = ANY ($mine) AND final", scalar @ids);
+	$stack->wait_for_sql("SELECT count(*) FROM jobsched.job_executions WHERE job_id = ANY ($mine) AND final", scalar @ids, 150);
 	my %got = map { my $e = $json->decode($_); ($e->{id} => $e) } split /\n/, $stack->sql("SELECT json_build_object('id', job_id, 'status', status, 'attempt', attempt,
 		'reason', reason, 'error', error, 'result', result_payload, 'artifacts', artifacts, 'seconds', extract(epoch FROM finished_at - started_at))
 		FROM jobsched.job_executions WHERE job_id = ANY ($mine) AND final");

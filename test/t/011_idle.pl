@@ -26,7 +26,7 @@ sub rest
 # A job long ahead, so that there is something to sleep for.
 $stack->sql(q{SELECT jobsched.submit('echo', run_at => now() + interval '1 day')});
 $stack->wait_for_sql(q{SELECT broker LIKE 'connected%' FROM jobsched.scheduler_status()}, 't');
-$stack->wait_for_sql(q{SELECT next_wake > now() + interval '8 s' FROM jobsched.scheduler_status()}, 't', 15);
+$stack->wait_for_sql(q{SELECT next_wake > now() + interval '8 s' FROM jobsched.scheduler_status()}, 't');
 
 my ($latch, $time, $broker, $turns) = rest(3);
 is($latch, 0, 'with a poll interval of an hour it sleeps');
@@ -36,7 +36,7 @@ is($turns, $latch + $time + $broker, 'it takes no turn without having been woken
 is($stack->sql(q{SELECT next_wake <= now() + interval '10 min' FROM jobsched.scheduler_status()}), 't', 'for at most ten minutes: then it looks at the planned times');
 
 $stack->guc('jobsched.poll_interval' => '500ms');
-$stack->wait_for_sql(q{SELECT next_wake < now() + interval '2 s' FROM jobsched.scheduler_status()}, 't', 15);
+$stack->wait_for_sql(q{SELECT next_wake < now() + interval '2 s' FROM jobsched.scheduler_status()}, 't');
 my $seconds;
 ($latch, $time, $broker, $turns, $seconds) = rest(4);
 is($latch, 0, 'nobody calls an idle scheduler');

@@ -156,7 +156,7 @@ subtest 'messages that are no dispatches' => sub {
 
 subtest 'SIGTERM' => sub {
 	$stack->start_worker(MAX_CONCURRENCY => 2);
-	my $running = submit_many(2, 'sleep', { seconds => 2 });
+	my $running = submit_many(2, 'sleep', { seconds => 6 });    # longer than what follows takes
 	$stack->wait_for_sql("SELECT count(*) FROM jobsched.job_status WHERE id = ANY ($running) AND status = 'running'", '2');
 	my $waiting = submit_many(20, 'sleep', { seconds => 0.2 });
 	sleep 0.3;
@@ -175,9 +175,8 @@ subtest 'SIGTERM' => sub {
 	$stack->wait_for_sql("SELECT status FROM jobsched.job_status WHERE id = '$id'", 'running');
 	my $start = time;
 	is($stack->stop_worker, 0, 'a task that does not end in time does not hold it up');
-	cmp_ok(time - $start, '<', 4, 'for long');
-	$stack->wait_for_sql("SELECT status FROM jobsched.job_executions WHERE job_id = '$id'", 'lost', 3);
-	pass('its run is taken back at once');
+	cmp_ok(time - $start, '<', 20, 'for long');
+	is($stack->sql("SELECT status FROM jobsched.job_executions WHERE job_id = '$id'"), 'lost', 'its run is taken back at once');
 	$stack->sql("SELECT jobsched.cancel('$id')");
 
 	$name = $stack->start_worker;
@@ -186,7 +185,7 @@ subtest 'SIGTERM' => sub {
 	kill 'TERM', $stack->worker_pid;
 	$stack->wait_for_log($name, qr/shutting down/);
 	kill 'TERM', $stack->worker_pid;
-	$stack->wait_for('the end', sub { return !$stack->worker_runs }, 3);
+	$stack->wait_for('the end', sub { return !$stack->worker_runs }, 20);
 	is($stack->worker_status, 1, 'a second one ends it at once');
 	$stack->sql("SELECT jobsched.cancel('$id')");
 	nothing_left();
@@ -194,18 +193,19 @@ subtest 'SIGTERM' => sub {
 
 subtest 'a worker whose threads are all busy' => sub {
 	my $busy = $stack->start_worker(MAX_CONCURRENCY => 2);
-	my $long = submit_many(2, 'sleep', { seconds => 20 });
+	my $long = submit_many(2, 'sleep', { seconds => 600 });
 	$stack->wait_for_sql("SELECT count(*) FROM jobsched.job_status WHERE id = ANY ($long) AND status = 'running'", '2');
 	my $short = submit_many(12, 'echo', {});
-	$stack->wait_for('the queue to have no consumer', sub { return queue('consumers') == 0 }, 6);
+	$stack->wait_for('the queue to have no consumer', sub { return queue('consumers') == 0 });
 	pass('stops consuming and gives back');
 	my $other = $stack->start_worker(MAX_CONCURRENCY => 2);
-	wait_all($short, 12, 15);
+	wait_all($short, 12);
 	is(tally($long), '', 'so that another does the work, before the long tasks end');
 	$stack->stop_worker($other);
 	my $later = submit('echo', {});
-	wait_all($long, 2, 60);
-	is((final($later, 10))[0], 'succeeded', 'and consumes again when a thread is free');
+	$stack->sql("SELECT jobsched.cancel(id) FROM unnest($long) id");
+	wait_all($long, 2);
+	is((final($later))[0], 'succeeded', 'and consumes again when a thread is free');
 	is($stack->sql("SELECT count(*) FROM jobsched.job_executions WHERE job_id = ANY ($short) AND status <> 'succeeded'"), '0', 'no attempt was lost');
 	is($stack->stop_worker($busy), 0, 'it stops');
 };
@@ -244,7 +244,7 @@ subtest 'the database goes away' => sub {
 	is((final($long))[0], 'succeeded', 'also the task that ran meanwhile');
 	nothing_left();
 
-	$long = submit('sleep', { seconds => 2 });
+	$long = submit('sleep', { seconds => 4 });
 	$stack->wait_for_sql("SELECT status FROM jobsched.job_status WHERE id = '$long'", 'running');
 	$stack->sql("UPDATE jobsched.workers SET state = 'stopped' WHERE state = 'live'");
 	$stack->wait_for_log($log, qr/the database does not know this worker any more/);
@@ -265,11 +265,10 @@ subtest 'the worker is killed' => sub {
 	cmp_ok($stack->sql("SELECT count(*) FROM jobsched.job_executions WHERE job_id = ANY ($ids) AND status = 'lost'"), '>=', 1, 'what ran is recorded as lost');
 
 	my $name = $stack->start_worker(MAX_CONCURRENCY => 1, name => 'frozen');
-	my $id = submit('sleep', { seconds => 1 });
-	$stack->wait_for_sql("SELECT status FROM jobsched.job_status WHERE id = '$id'", 'running');
-	my $holder = $stack->sql("SELECT w.worker_id FROM jobsched.dispatches d JOIN jobsched.workers w ON w.id = d.worker WHERE '$id' = ANY (d.job_ids)");
+	my $id = submit('sleep', { seconds => 4 });
+	my $holder = $stack->wait_for('the run', sub { return $stack->sql("SELECT w.worker_id FROM jobsched.dispatches d JOIN jobsched.workers w ON w.id = d.worker WHERE d.status = 'claimed' AND '$id' = ANY (d.job_ids)") });
 	kill 'STOP', $stack->worker_pid($holder);
-	is((final($id, 30))[1], 2, 'SIGSTOP past the lease: another worker takes the run over');
+	is((final($id))[1], 2, 'SIGSTOP past the lease: another worker takes the run over');
 	kill 'CONT', $stack->worker_pid($holder);
 	$stack->wait_for_log($holder, qr/the lease has run out, what runs is told to stop|not this worker's any more|were not recorded/);
 	is($stack->sql("SELECT string_agg(status, ',' ORDER BY attempt) FROM jobsched.job_executions WHERE job_id = '$id'"), 'lost,succeeded',

@@ -58,7 +58,7 @@ sub session
 	my ($in, $out) = ("BEGIN; $sql; SELECT 'done';\n", '');
 	local %ENV = (%ENV, %env);
 	my $psql = IPC::Run::start([$stack->bin . '/psql', '-XAtq', '-U', 'postgres', '-d', 'jobsched'], '<', \$in, '>', \$out, '2>', \my $err);
-	$stack->wait_for('the session', sub { $psql->pump_nb; return $out =~ /done/ }, 10);
+	$stack->wait_for('the session', sub { $psql->pump_nb; return $out =~ /done/ });
 	return sub { $in = "COMMIT;\n"; $psql->finish; return };
 }
 
@@ -110,7 +110,7 @@ subtest 'a lock holds up only those that need it' => sub {
 	my @answers = at_once(@requests);
 	is_deeply([map { $_->[0] } @answers], [map { $_ == 8 ? 503 : 201 } 1 .. 40], 'only the key that is held waits, in vain') or diag(explain(\@answers));
 	is($answers[7][1]{type}, 'urn:jobsched:problem:unavailable', 'and it is known that nothing was done');
-	cmp_ok(time - $since, '<', 4.5, 'all within the time limit');
+	cmp_ok(time - $since, '<', 9, 'soon after the time limit');
 	$end->();
 	is((at_once(['POST', '/jobs', { %once, unique_key => 'held' }]))[0][0], 200, 'then the key belongs to the job of that session');
 };
@@ -200,7 +200,7 @@ sub busy_client
 subtest 'PostgreSQL is restarted under load' => sub {
 	my @clients = map { busy_client($_) } 1 .. 8;
 	my $stored = sub { return $stack->sql(q{SELECT count(*) FROM jobsched.jobs WHERE payload->>'tag' = 'restart'}) };
-	my $more = sub { my $before = $stored->(); return eval { $stack->wait_for('new jobs', sub { return $stored->() > $before + 50 }, 20) } };
+	my $more = sub { my $before = $stored->(); return eval { $stack->wait_for('new jobs', sub { return $stored->() > $before + 50 }) } };
 	ok($more->(), 'jobs come in');
 	for my $how ('fast', 'immediate', 'KILL')
 	{

@@ -28,8 +28,8 @@ sub start
 	mkdir $stack->dir . "/$name";
 	my $url = "postgresql://jobsched_api_login:" . $stack->read_file('data/secrets/jobsched_api_login') . "\@127.0.0.1:$env{PGPORT}/jobsched";
 	$pid{$name} = $stack->start_program($name, $stack->build . '/jobsched-api', API_LISTEN => '127.0.0.1:0', DATABASE_URL => $url, %settings);
-	$stack->wait_for_log($name, qr/ listening .*port=\d+/, 10);
-	$stack->wait_for_log($name, qr/database connected/, 10);
+	$stack->wait_for_log($name, qr/ listening .*port=\d+/);
+	$stack->wait_for_log($name, qr/database connected/);
 	my ($port) = $stack->log_text($name) =~ / listening .*port=(\d+)/;
 	return "http://127.0.0.1:$port";
 }

@@ -30,7 +30,7 @@ is($stack->sql("SELECT last_worker_id, last_started_at BETWEEN created_at AND la
 $id = submit(q{'sleep', '{"seconds": 0.2}'});
 ends($id, 'succeeded');
 is($stack->sql("SELECT result_payload->'slept' FROM jobsched.job_status WHERE id = '$id'"), '0.2', 'sleep slept');
-$id = submit(q{'echo', '["later"]', run_at => now() + interval '1.5 s'});
+$id = submit(q{'echo', '["later"]', run_at => now() + interval '4 s'});
 is(status($id), 'scheduled', 'a later job waits');
 ends($id, 'succeeded');
 is($stack->sql("SELECT last_started_at >= last_run_at FROM jobsched.job_status WHERE id = '$id'"), 't', 'and starts no earlier than asked');
@@ -65,8 +65,9 @@ $id = submit(q{'echo', '"tick"', cron => '* * * * * *'});
 $stack->wait_for_sql("SELECT count(*) >= 3 FROM jobsched.runs WHERE job_id = '$id' AND status = 'succeeded'", 't');
 is($stack->sql("SELECT count(*) - count(DISTINCT run_at) FROM jobsched.runs WHERE job_id = '$id'"), '0', 'a cron job runs once for each nominal time');
 is($stack->sql("SELECT bool_and(extract(epoch FROM run_at) % 1 = 0) FROM jobsched.runs WHERE job_id = '$id'"), 't', 'which are whole seconds');
-is($stack->sql("SELECT count(*) - count(DISTINCT run_at), min(outcome), max(outcome) FROM jobsched.cron_ticks WHERE job_id = '$id'"), '0|fired|fired', 'and leave a tick each');
-is($stack->sql_as('app', "SELECT jobsched.cancel('$id')"), 'cancelled', 'cancelled') or $stack->sql_as('app', "SELECT jobsched.cancel('$id')");
+# On a slow machine a second may find the run before it still going, or be made up for by a later one.
+is($stack->sql("SELECT count(*) - count(DISTINCT run_at), count(*) FILTER (WHERE outcome = 'fired') >= 3, bool_and(outcome IN ('fired', 'skipped_overlap', 'coalesced')) FROM jobsched.cron_ticks WHERE job_id = '$id'"), '0|t|t', 'and leave a tick each');
+like($stack->sql_as('app', "SELECT jobsched.cancel('$id')"), qr/^cancell(?:ed|ing)$/, 'cancelled, or cancelling while a run is going');
 $stack->wait_for_sql("SELECT count(*) FROM jobsched.runs WHERE job_id = '$id' AND status IN ('scheduled', 'queued', 'running')", '0');
 is(status($id), 'cancelled', 'a cancelled cron job plans nothing more');
 
@@ -77,7 +78,7 @@ is(status($id), 'cancelled', 'and stays so');
 $id = submit(q{'echo', queue => 'nobody_listens'});
 $stack->wait_for_sql("SELECT status FROM jobsched.job_status WHERE id = '$id'", 'queued');
 is($stack->sql_as('app', "SELECT jobsched.cancel('$id')"), 'cancelled', 'cancelled while queued');
-is($stack->sql('SELECT count(*) FROM jobsched.dispatches'), '0', 'its dispatch is gone');
+is($stack->sql("SELECT count(*) FROM jobsched.dispatches WHERE '$id' = ANY (job_ids)"), '0', 'its dispatch is gone');
 my $late = $stack->start_worker(name => 'late', RABBITMQ_QUEUE => 'nobody_listens');
 my $next = submit(q{'echo', '"next"', queue => 'nobody_listens'});
 ends($next, 'succeeded');
@@ -105,10 +106,11 @@ is("$code $job->{status}", '200 cancelled', 'DELETE cancels');
 # ---- many ----
 is($stack->sql_as('app', q{SELECT count(DISTINCT id) FROM jobsched.submit_many((SELECT jsonb_agg(jsonb_build_object('name', 'echo', 'payload', jsonb_build_object('bulk', i))) FROM generate_series(1, 10000) i)) id}),
 	'10000', 'ten thousand jobs in one call');
-$stack->wait_for_sql(q{SELECT count(*) FROM jobsched.runs WHERE status = 'succeeded' AND result_payload ? 'bulk'}, '10000', 120);
+$stack->wait_for_sql(q{SELECT count(*) FROM jobsched.runs WHERE status = 'succeeded' AND result_payload ? 'bulk'}, '10000', 200);
 is($stack->sql(q{SELECT count(*), count(DISTINCT job_id), count(DISTINCT result_payload->'bulk') FROM jobsched.job_executions WHERE result_payload ? 'bulk'}),
 	'10000|10000|10000', 'each ran once and gave its own result');
-is($stack->sql('SELECT (SELECT count(*) FROM jobsched.dispatches) + (SELECT count(*) FROM jobsched.timers)'), '0', 'nothing is left behind');
+$stack->wait_for_sql('SELECT (SELECT count(*) FROM jobsched.dispatches) + (SELECT count(*) FROM jobsched.timers)', '0');
+pass('nothing is left behind');
 
 # ---- crawl_url, and the way an address is refused ----
 my $url = $stack->api_url . '/healthz';

@@ -10,7 +10,7 @@ use JobschedTest;
 use Test::More;
 use Time::HiRes qw(sleep);
 
-my $stack = JobschedTest->new(settings => { 'jobsched.dispatch_window' => 10000, 'jobsched.worker_lease' => '3s' });
+my $stack = JobschedTest->new(settings => { 'jobsched.dispatch_window' => 10000, 'jobsched.worker_lease' => '10s' });
 my $dir = $stack->dir;
 
 $stack->write_file('clock.c', <<'END');
@@ -85,7 +85,7 @@ sub step
 	my ($seconds) = @_;
 	my $before = seen();
 	set_clock($seconds);
-	return $stack->wait_for('the scheduler to notice', sub { return seen() > $before }, 15);
+	return $stack->wait_for('the scheduler to notice', sub { return seen() > $before });
 }
 sub no_time_twice { return $stack->sql('SELECT count(*) - count(DISTINCT (u.id, u.at)) FROM jobsched.dispatches d, unnest(d.job_ids, d.run_ats) u(id, at)') }
 sub empty { return $stack->sql('DELETE FROM jobsched.dispatches; DELETE FROM jobsched.timers; DELETE FROM jobsched.schedules; DELETE FROM jobsched.cron_ticks') }
@@ -100,14 +100,14 @@ subtest 'the clock is ahead by a year for a while' => sub {
 	my $once = $stack->sql(q{SELECT jobsched.submit('echo', run_at => now() + interval '30 days')});
 	goes_on($second);
 	step(365 * 86400);
-	$stack->wait_for_sql("SELECT count(*) > 0 FROM jobsched.cron_ticks WHERE job_id = '$minute' AND outcome = 'fired' AND run_at > now() - interval '2 min'", 't', 15);
+	$stack->wait_for_sql("SELECT count(*) > 0 FROM jobsched.cron_ticks WHERE job_id = '$minute' AND outcome = 'fired' AND run_at > now() - interval '2 min'", 't');
 	is($stack->sql("SELECT count(*) FROM jobsched.cron_ticks WHERE job_id = '$minute' AND outcome = 'coalesced'") >= 990, 1, 'what was missed becomes one run');
-	$stack->wait_for_sql("SELECT count(*) FROM jobsched.dispatches WHERE '$once' = ANY (job_ids)", '1', 15);
+	$stack->wait_for_sql("SELECT count(*) FROM jobsched.dispatches WHERE '$once' = ANY (job_ids)", '1');
 	pass('a once job whose time has come runs');
 	goes_on($second);
 
 	step(0);
-	$stack->wait_for_sql("SELECT bool_and(t.run_at <= now() + interval '1 min') AND bool_and(s.last_run_at <= now() + interval '1 s') FROM jobsched.timers t JOIN jobsched.schedules s USING (job_id)", 't', 15);
+	$stack->wait_for_sql("SELECT bool_and(t.run_at <= now() + interval '1 min') AND bool_and(s.last_run_at <= now() + interval '1 s') FROM jobsched.timers t JOIN jobsched.schedules s USING (job_id)", 't');
 	pass('set back, no job waits for the year to pass');
 	goes_on($second);
 	goes_on($minute, 1);
@@ -162,7 +162,7 @@ subtest 'planned times that are wrong' => sub {
 	$stack->sql("UPDATE jobsched.schedules SET jitter = '1 h' WHERE job_id = '$job{jitter}'");
 	my $before = $stack->sql("SELECT string_agg(run_at || ' ' || due_at, ',' ORDER BY job_id) FROM jobsched.timers WHERE job_id IN ('$job{right}', '$job{every}', '$job{infinite}')");
 	$stack->guc('jobsched.enabled' => 'on');
-	$stack->wait_for_sql("SELECT count(*) FROM jobsched.timers WHERE job_id = '$job{gone}'", '1', 15);
+	$stack->wait_for_sql("SELECT count(*) FROM jobsched.timers WHERE job_id = '$job{gone}'", '1');
 	is($stack->sql("SELECT DISTINCT run_at FROM jobsched.timers WHERE job_id IN ('$job{late}', '$job{gone}', '$job{odd}', '$job{jitter}')"), $expected, 'too late, gone, or not a time of the expression: planned anew');
 	is($stack->sql("SELECT count(*), count(DISTINCT job_id) FROM jobsched.timers"), '8|8', 'one planned time for each job that goes on');
 	is($stack->sql("SELECT due_at = run_at + jobsched._jitter(job_id, '1 h') FROM jobsched.timers WHERE job_id = '$job{jitter}'"), 't', 'with its jitter');

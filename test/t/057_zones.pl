@@ -88,12 +88,12 @@ sub looks { return scalar(() = $stack->log_text('postgres') =~ /has new rules/g)
 
 is(hours(), 'Asia/Tokyo 03, Europe/Berlin 10, UTC 12, default 10', 'planned by the rules that are there');
 my $pid = ($stack->scheduler_pids)[0];
-$stack->wait_for_sql(q{SELECT next_wake > now() + interval '8 s' FROM jobsched.scheduler_status()}, 't', 15);
+$stack->wait_for_sql(q{SELECT next_wake > now() + interval '8 s' FROM jobsched.scheduler_status()}, 't');
 
 install_zone('Europe/Berlin', "$system/America/New_York");
 is(asked(), '16', 'a new session asks by the new rules');
 $stack->sql('SELECT pg_reload_conf()');
-$stack->wait_for('the scheduler to plan anew', sub { return hours() eq 'Asia/Tokyo 03, Europe/Berlin 16, UTC 12, default 16' }, 30);
+$stack->wait_for('the scheduler to plan anew', sub { return hours() eq 'Asia/Tokyo 03, Europe/Berlin 16, UTC 12, default 16' });
 pass('planned times are moved, those of other zones stay');
 is(looks(), 1, 'the log says which zone has new rules');
 
@@ -101,7 +101,7 @@ is(looks(), 1, 'the log says which zone has new rules');
 $stack->write_file('broken', 'TZif');
 install_zone('Europe/Berlin', "$dir/broken");
 $stack->sql('SELECT pg_reload_conf()');
-$stack->wait_for_sql(q{SELECT next_wake > now() + interval '8 s' FROM jobsched.scheduler_status()}, 't', 15);
+$stack->wait_for_sql(q{SELECT next_wake > now() + interval '8 s' FROM jobsched.scheduler_status()}, 't');
 is(hours(), 'Asia/Tokyo 03, Europe/Berlin 16, UTC 12, default 16', 'a broken file changes nothing');
 
 # The same rules in another file.
@@ -109,12 +109,12 @@ install_zone('Europe/Berlin', "$system/America/New_York");
 install_zone('Asia/Tokyo', "$system/Asia/Tokyo");
 install_zone('UTC', "$system/Etc/UTC");
 my $id = $stack->sql(q{SELECT jobsched.schedule('seconds', '* * * * * *', 'echo', overlap_policy => 'allow')});
-$stack->wait_for_sql("SELECT count(*) > 0 FROM jobsched.cron_ticks WHERE job_id = '$id'", 't', 15);
+$stack->wait_for_sql("SELECT count(*) > 0 FROM jobsched.cron_ticks WHERE job_id = '$id'", 't');
 is(looks(), 1, 'nor do the same rules in new files');
 
 # Without a word, while it works: within some ten seconds.
 install_zone('Europe/Berlin', "$system/Asia/Kolkata");
-$stack->wait_for('the scheduler to notice by itself', sub { return hours() =~ m{Europe/Berlin 06} }, 30);
+$stack->wait_for('the scheduler to notice by itself', sub { return hours() =~ m{Europe/Berlin 06} });
 pass('the scheduler notices new rules by itself while it works');
 is(($stack->scheduler_pids)[0], $pid, 'all that in one process');
 done_testing();

@@ -9,7 +9,7 @@ use JobschedTest;
 use Test::More;
 use Time::HiRes qw(time);
 
-my $stack = JobschedTest->new(settings => { 'jobsched.worker_lease' => '3s', 'jobsched.retry_delay' => '100ms', HEARTBEAT_INTERVAL => 1, LOG_LEVEL => 'INFO' });
+my $stack = JobschedTest->new(settings => { 'jobsched.worker_lease' => '5s', 'jobsched.retry_delay' => '100ms', HEARTBEAT_INTERVAL => 1, LOG_LEVEL => 'INFO' });
 $stack->start_worker(name => 'w1', MAX_CONCURRENCY => 8);
 
 # A thousand jobs of some 20 ms under a name of their own; the breaking; then: all succeeded, each exactly once.
@@ -82,5 +82,6 @@ $stack->wait_for_sql("SELECT status FROM jobsched.job_status WHERE id = '$killer
 is($stack->sql("SELECT attempt, status, final, reason FROM jobsched.runs WHERE job_id = '$killer' ORDER BY attempt"), "1|lost|f|worker_lost\n2|failed|t|worker_lost",
 	'a run that loses its worker max_losses times ends failed');
 
-is($stack->sql('SELECT (SELECT count(*) FROM jobsched.dispatches) + (SELECT count(*) FROM jobsched.timers)'), '0', 'nothing is left behind');
+$stack->wait_for_sql('SELECT (SELECT count(*) FROM jobsched.dispatches) + (SELECT count(*) FROM jobsched.timers)', '0');
+pass('nothing is left behind');
 done_testing();

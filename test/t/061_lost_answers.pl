@@ -72,11 +72,11 @@ for my $word (qw(claim finish claim finish finish))
 	$stack->sql('TRUNCATE jobsched.job_executions, jobsched.jobs');
 	$stack->write_file('armed', $word);
 	$stack->sql_as('app', q{SELECT count(*) FROM jobsched.submit_many((SELECT jsonb_agg(jsonb_build_object('name', 'sleep', 'payload', '{"seconds": 0.01}'::jsonb)) FROM generate_series(1, 20)))});
-	$stack->wait_for("the answer to a $word to be lost", sub { return !-e $armed }, 20);
-	$stack->wait_for_sql('SELECT count(*) FROM jobsched.job_executions WHERE final', '20', 20);
+	$stack->wait_for("the answer to a $word to be lost", sub { return !-e $armed });
+	$stack->wait_for_sql('SELECT count(*) FROM jobsched.job_executions WHERE final', '20');
 	is($stack->sql(q{SELECT count(*), count(DISTINCT job_id), bool_and(final AND status = 'succeeded' AND attempt = 1) FROM jobsched.job_executions}), '20|20|t',
 		"the answer to a $word was lost: each run is recorded once, at its first attempt");
-	$stack->wait_for_sql('SELECT count(*) FROM jobsched.dispatches', '0', 10);
+	$stack->wait_for_sql('SELECT count(*) FROM jobsched.dispatches', '0');
 }
 is($stack->sql(q{SELECT count(*) FROM jobsched.workers WHERE state = 'live'}), '1', 'the worker is still the one that registered');
 like($stack->log_text($worker), qr/lost|connect/i, 'and has noticed');

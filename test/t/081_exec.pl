@@ -180,7 +180,7 @@ sub nothing_left
 sub nothing_left_of
 {
 	my ($pid, $what) = @_;
-	ok(eval { $stack->wait_for('the processes to be gone', sub { return !marked() }, 5) }, "$what: no process is left") or diag(join "\n", marked());
+	ok(eval { $stack->wait_for('the processes to be gone', sub { return !marked() }) }, "$what: no process is left") or diag(join "\n", marked());
 	is(scalar(grep { /^Z/ } split /\n/, `ps -o stat= --ppid $pid`), 0, "$what: no zombie is left");
 	return;
 }
@@ -280,7 +280,7 @@ subtest 'cancelling and time limits' => sub {
 		is($stack->sql("SELECT jobsched.cancel('$id')"), 'cancelling', "$task is cancelled");
 		my $from = time;
 		is((final($id))[0], $status, $what);
-		cmp_ok(time - $from, '<', 5, 'soon');
+		cmp_ok(time - $from, '<', 20, 'soon');
 	}
 	is_deeply([ (retried('slow', {}))[0 .. 3] ], [ 'failed', 2, 'timeout', "the command's time limit of 0.3 s is over" ], "a command's own time limit");
 	is_deeply([ (ends('stubborn', {}, "timeout => interval '0.5 s', max_retries => 0"))[0, 2, 3] ], [ 'failed', 'timeout', 'the time limit of 0.5 s is over' ], "and a job's");
@@ -371,7 +371,7 @@ subtest 'the end of the worker' => sub {
 	my @children = children($pid);
 	is(scalar @children, 2, 'with a guard and an interpreter');
 	is($stack->stop_worker, 0, 'it ends');
-	$stack->wait_for('the end of its children', sub { return !grep { -e "/proc/$_" } @children }, 5);
+	$stack->wait_for('the end of its children', sub { return !grep { -e "/proc/$_" } @children });
 	pass('and so do they');
 };
 

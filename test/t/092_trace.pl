@@ -48,7 +48,7 @@ $stack->start_api;
 sub result
 {
 	my ($id) = @_;
-	$stack->wait_for_sql("SELECT status FROM jobsched.job_status WHERE id = '$id'", 'succeeded', 30);
+	$stack->wait_for_sql("SELECT status FROM jobsched.job_status WHERE id = '$id'", 'succeeded');
 	return $stack->sql("SELECT coalesce(result_payload ->> 'trace', 'null') FROM jobsched.job_status WHERE id = '$id'");
 }
 sub post
@@ -65,7 +65,7 @@ for my $case ([ 'on a thread', 'tell', 'jobs', 'threads' ], [ 'in a process', 't
 	my $parent = parent();
 	my $id = $stack->sql_as('app', "SELECT jobsched.submit('$task', queue => '$queue', traceparent => '$parent')");
 	is(result($id), $parent, $what);
-	$stack->wait_for_log($worker, qr/ task name=tell job=$id attempt=1 message="at work" traceparent=$parent$/m, 5) if $worker;
+	$stack->wait_for_log($worker, qr/ task name=tell job=$id attempt=1 message="at work" traceparent=$parent$/m) if $worker;
 }
 like(result($stack->sql_as('app', q(SELECT jobsched.submit('once')))), qr/^$/, 'and none when there is none');
 is(result($stack->sql_as('app', q(SELECT jobsched.submit('tell', queue => 'processes')))), 'null', 'nor in a process');

@@ -43,7 +43,7 @@ sub api
 	my $database = 'postgresql://jobsched_api_login:' . $stack->read_file('data/secrets/jobsched_api_login') . "\@127.0.0.1:$env{PGPORT}/jobsched";
 	mkdir $stack->dir . "/$name";
 	$stack->start_program($name, $program, API_LISTEN => '127.0.0.1:0', DATABASE_URL => $database, BLOB_DIR => $stack->dir . '/blobs', LOG_LEVEL => 'DEBUG', %settings);
-	$stack->wait_for_log($name, qr/ listening .*port=\d+/, 10);
+	$stack->wait_for_log($name, qr/ listening .*port=\d+/);
 	return 'http://127.0.0.1:' . ($stack->log_text($name) =~ / listening .*port=(\d+)/)[0];
 }
 
