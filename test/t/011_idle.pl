@@ -32,7 +32,8 @@ my ($latch, $time, $broker, $turns) = rest(3);
 is($latch, 0, 'with a poll interval of an hour it sleeps');
 cmp_ok($time, '<=', 1, 'except once a minute, for retention');
 cmp_ok($broker, '<=', 2, 'but for the heartbeats of its connection');
-is($turns, $latch + $time + $broker, 'it takes no turn without having been woken');
+# One may be under way while this looks.
+cmp_ok(abs($turns - $latch - $time - $broker), '<=', 1, 'it takes no turn without having been woken');
 is($stack->sql(q{SELECT next_wake <= now() + interval '10 min' FROM jobsched.scheduler_status()}), 't', 'for at most ten minutes: then it looks at the planned times');
 
 $stack->guc('jobsched.poll_interval' => '500ms');
@@ -42,6 +43,6 @@ my $seconds;
 is($latch, 0, 'nobody calls an idle scheduler');
 cmp_ok($time, '<=', 2 * $seconds + 2, sprintf 'it wakes up once each poll interval: %d times in %.1f s at 0.5 s', $time, $seconds);
 cmp_ok($time, '>=', 1, 'and does');
-is($turns, $latch + $time + $broker, 'one turn for each');
+cmp_ok(abs($turns - $latch - $time - $broker), '<=', 1, 'one turn for each');
 
 done_testing();

@@ -27,7 +27,7 @@ sub directory { my ($name, $mode) = @_; make_path("$dir/$name"); chmod $mode // 
 sub worker
 {
 	my ($arguments, %env) = @_;
-	return $stack->run('sh', '-c', 'cd "$0" && exec "$@"', $dir, $program, @$arguments, { env => { BLOB_DIR => "$dir/blobs", %env }, timeout => 30 });
+	return $stack->run('sh', '-c', 'cd "$0" && exec "$@"', $dir, $program, @$arguments, { env => { BLOB_DIR => "$dir/blobs", %env }, timeout => 60 });
 }
 
 my $tasks = directory('tasks');
@@ -120,8 +120,8 @@ sub api
 	is($got->{run_at} =~ s/0*Z$/Z/r, $run_at =~ s/0*Z$/Z/r, 'its nominal time');
 	is($got->{key}, "$id/$got->{run_at}", 'its idempotency key');
 	is($json->encode($json->decode($got->{payload})), '{"a":1}', 'its payload as text');
-	ok(abs($got->{started_at} - $started) < 1, 'when it started') or diag("$got->{started_at} $started");
-	ok(abs($got->{deadline} - $got->{started_at} - 90) < 0.01 && $got->{time_left} > 80 && $got->{time_left} <= 90, 'when its time is up');
+	ok(abs($got->{started_at} - $started) < 30, 'when it started') or diag("$got->{started_at} $started");
+	ok(abs($got->{deadline} - $got->{started_at} - 90) < 0.01 && $got->{time_left} > 30 && $got->{time_left} <= 90, 'when its time is up');
 	$got = final(submit('facts', []))->{result};
 	is_deeply([ @{$got}{qw(deadline time_left)} ], [ -1, -1 ], 'and when there is no limit');
 
@@ -169,7 +169,7 @@ sub api
 		[ 'a reason that is not UTF-8', 'result', 'reason_not_utf8', { status => 'failed', reason => "caf\x{FFFD}", error => 'no coffee' } ],
 		[ 'a reason that is too long', 'result', 'reason_too_long', { status => 'failed', reason => 'no_coffee_nor_teas_in_this_caf', error => 'no coffee' } ],
 		(map { [ "no result at all: $_", 'result', $_, { status => 'failed', reason => 'error', error => 'the task ended without a result' } ] } 'nothing', 'minus'));
-	cmp_ok($quick->{seconds}, '<', 10, '100,000 calls of task_progress cost little');
+	cmp_ok($quick->{seconds}, '<', 30, '100,000 calls of task_progress cost little');
 	my @lines = split /\n/, $two->{error};
 	is(shift @lines, 'on top', 'the error, then what lies beneath, from the outside to the inside');
 	like($lines[$_], [ qr/^caused by: level 2 \(dig, tasks\.c:\d+\)$/, qr/^caused by: level 1 \(dig, tasks\.c:\d+\)$/, qr/^caused by: bottom \x{FFFD} \(dig, tasks\.c:\d+\)$/ ]->[$_], "cause $_")
