@@ -49,7 +49,7 @@ subtest 'wake-up at commit, with a poll interval of an hour' => sub {
 	cmp_ok($waited[3], '<', 500, sprintf 'submit to promote: %.1f ms, median of 7', $waited[3]);
 
 	my ($rolled_back) = $stack->sql("BEGIN; SELECT jobsched.submit('echo', '{}'); ROLLBACK") =~ /(\S+)/;
-	my $id = submit(", run_at => now() + interval '1.5 s'");
+	my $id = submit(", run_at => now() + interval '4 s'");
 	is($stack->sql(promoted($id)), 'f', 'a later job waits');
 	$stack->wait_for_sql(promoted($id), 't');
 	cmp_ok($stack->sql("SELECT extract(epoch FROM queued_at - run_ats[1]) FROM jobsched.dispatches WHERE '$id' = ANY (job_ids)"), '>=', 0, 'until its time');

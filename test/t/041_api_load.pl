@@ -22,9 +22,11 @@ my ($port) = $stack->api_url =~ /:(\d+)$/;
 my $json = JSON::PP->new->utf8->canonical->allow_nonref;
 my %once = (name => 'echo', frequency => 'once', next_run_time => 4102444800);
 
-# Sends the requests ([METHOD, PATH, body]) all at once, each on a connection of its own; [status, body] for each, in order.
+# Sends the requests ([METHOD, PATH, body]) all at once, each on a connection of its own; [status, body] for each, in order.  A sub
+# before them is called when all have been sent.
 sub at_once
 {
+	my $sent = ref $_[0] eq 'CODE' ? shift : sub { };
 	my (@requests) = @_;
 	my @sockets = map { IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port, Timeout => 10) or die "connect: $!" } @requests;
 	for my $i (0 .. $#requests)
@@ -33,6 +35,7 @@ sub at_once
 		my $text = defined $body ? ref $body ? $json->encode($body) : $body : '';
 		syswrite $sockets[$i], "$method $path HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: " . length($text) . "\r\n\r\n$text";
 	}
+	$sent->();
 	my %number = map { $sockets[$_] => $_ } 0 .. $#sockets;
 	my @text = ('') x @requests;
 	my $open = IO::Select->new(@sockets);
@@ -62,9 +65,12 @@ sub session
 	return sub { $in = "COMMIT;\n"; $psql->finish; return };
 }
 
+# A lock that POST and GET wait for, and the sub that lets it go: so that they meet, however slowly they are sent.
+sub locked { return session('LOCK TABLE jobsched.jobs IN ACCESS EXCLUSIVE MODE') }
+
 subtest 'POSTs share transactions, and a bad one harms nobody' => sub {
 	my @requests = map { ['POST', '/jobs', { %once, payload => { tag => 'many', n => $_ }, ($_ % 10 == 0 ? (priority => 77) : ()), ($_ % 10 == 5 ? (queue => 'not a queue') : ()) }] } 1 .. 100;
-	my @answers = at_once(@requests);
+	my @answers = at_once(locked(), @requests);
 	is_deeply([map { $_->[0] } @answers], [map { $_ % 5 == 0 ? 422 : 201 } 1 .. 100], 'each its own status');
 	is_deeply([map { $_->[1]{field} } grep { $_->[0] == 422 } @answers], [('queue', 'priority') x 10], 'the bad ones with their field');
 	is_deeply([map { $_->[1]{payload}{n} } grep { $_->[0] == 201 } @answers], [grep { $_ % 5 } 1 .. 100], 'the good ones with their own job');
@@ -79,7 +85,7 @@ subtest 'GETs share a statement' => sub {
 	$stack->sql('CREATE SEQUENCE public.calls; GRANT USAGE ON SEQUENCE public.calls TO PUBLIC;
 		ALTER FUNCTION jobsched.rest_get_many(uuid[], boolean) RENAME TO rest_get_many_kept;
 		CREATE FUNCTION jobsched.rest_get_many(ids uuid[]) RETURNS TABLE (id uuid, job text) LANGUAGE sql SECURITY DEFINER AS $$ SELECT nextval($s$public.calls$s$); SELECT * FROM jobsched.rest_get_many_kept(ids) $$');
-	my @answers = at_once(map { ['GET', "/jobs/$_"] } @wanted);
+	my @answers = at_once(locked(), map { ['GET', "/jobs/$_"] } @wanted);
 	is_deeply([map { $_->[0] == 200 ? $_->[1]{id} : $_->[0] } @answers], [map { ($_, 404, $_) } @ids], 'each its own job, or 404');
 	my $calls = $stack->sql('SELECT last_value FROM public.calls');
 	cmp_ok($calls, '<', @wanted / 2, sprintf '%d ids in %d statements', scalar @wanted, $calls);
