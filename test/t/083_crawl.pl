@@ -52,7 +52,7 @@ sub try_out
 {
 	my ($task, $payload, %env) = @_;
 	return $stack->run($program, '--run', $task, $json->encode($payload),
-		{ env => { BLOB_DIR => $stack->dir . '/blobs', CRAWL_ALLOW_PRIVATE => '127.0.0.3', %env }, timeout => 30 });
+		{ env => { BLOB_DIR => $stack->dir . '/blobs', CRAWL_ALLOW_PRIVATE => '127.0.0.3', %env }, timeout => 60 });
 }
 
 my $worker = $stack->start_worker(MAX_CONCURRENCY => 16);

@@ -15,7 +15,7 @@ use Time::HiRes qw(sleep time);
 plan skip_all => 'jobsched-worker is not built' if !JobschedTest::built('worker');
 
 my $stack = JobschedTest->new(rabbitmq => 0, settings => { 'jobsched.worker_lease' => '20s', HEARTBEAT_INTERVAL => 5, LOG_LEVEL => 'INFO' });
-my $tls_port = free_port();
+my $tls_port = JobschedTest::free_port();
 my $pki = make_certificates($stack->dir . '/pki');
 mkdir $stack->dir . "/data/rabbitmq$_" for '', '/conf.d';
 $stack->write_file('data/rabbitmq/conf.d/tls.conf', <<"END");

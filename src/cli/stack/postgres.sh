@@ -102,7 +102,7 @@ pg_start() {
 		pg_passwords
 		say "starting PostgreSQL on port $(port POSTGRES_PORT)"
 		spawn postgres "$pg_user" -- "$pg_bin/postgres" -D "$pg_data"
-		await postgres 60 PostgreSQL pg_answers
+		await postgres 120 PostgreSQL pg_answers
 	fi
 	pg_database
 }

@@ -50,7 +50,7 @@ worker_start() {
 	variables+=("DATABASE_URL=$(database_url jobsched_worker_login)" "RABBITMQ_URL=$(mq_url)")
 	say 'starting the worker'
 	spawn worker "$program_user" "${variables[@]}" -- "$bin/jobsched-worker"
-	await worker 30 'the worker' worker_answers
+	await worker 60 'the worker' worker_answers
 }
 
 api_start() {
@@ -70,7 +70,7 @@ api_start() {
 	variables+=("DATABASE_URL=$(database_url jobsched_api_login)")
 	say "starting the API on $(api_url)"
 	spawn api "$program_user" "${variables[@]}" -- "$bin/jobsched-api"
-	await api 30 'the API' api_answers
+	await api 60 'the API' api_answers
 }
 
 # Not by settings_read: a bad line must not keep anything from being stopped.

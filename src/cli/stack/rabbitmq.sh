@@ -70,7 +70,7 @@ mq_start() {
 	if ! running epmd; then
 		port_settle EPMD_PORT
 		spawn epmd "$mq_user" -- epmd -port "$(port EPMD_PORT)" -address 127.0.0.1
-		wait_until 10 epmd_answers || die "epmd does not answer: see $logs/epmd.log"
+		wait_until 60 epmd_answers || die "epmd does not answer: see $logs/epmd.log"
 	fi
 	say "starting RabbitMQ on port $(port RABBITMQ_PORT) (takes some seconds)"
 	mapfile -t variables < <(mq_variables)
