@@ -42,6 +42,7 @@ my $bin = "$tree/usr/lib/postgresql/15/bin";
 my $build = $ENV{JOBSCHED_BUILD} || "$tree/usr/bin";
 my $sanitizer_spoke = 0;
 my %alive;    # directory -> stack object
+my %given;    # ports that free_port has given
 
 # Servers do not run as root, and neither should a test.
 sub import
@@ -64,8 +65,8 @@ sub free_port
 	for (1 .. 200)
 	{
 		my $port = $first + int rand($last - $first + 1);
-		my $used = grep { $_->read_file('ports') =~ /=$port$/m } values %alive;
-		return $port if !$used && IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1', LocalPort => $port, ReuseAddr => 1);
+		my $used = $given{$port} || grep { $_->read_file('ports') =~ /=$port$/m } values %alive;
+		return $given{$port} = $port if !$used && IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1', LocalPort => $port, ReuseAddr => 1);
 	}
 	croak "no free port between $first and $last";
 }
