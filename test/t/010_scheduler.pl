@@ -168,7 +168,7 @@ subtest 'the process' => sub {
 	$stack->wait_for_sql('SELECT sum(cardinality(job_ids)) FROM jobsched.dispatches', '100');
 	is($stack->sql('SELECT count(*) FROM jobsched.timers WHERE NOT cron'), '0', 'three processes share the segments');
 	$stack->guc('jobsched.segments' => '0-0');
-	$stack->wait_for_sql("SELECT count(*) FROM jobsched.scheduler_status() WHERE state LIKE 'idle: no segments%'", '2', 15);
+	$stack->wait_for_sql("SELECT count(*) FROM jobsched.scheduler_status() WHERE state LIKE 'idle: no segments%'", '2');
 	is($stack->sql("SELECT h->>'code', h->>'scheduler', h->>'ready' FROM jobsched.health() h"), 'running|running|true', 'those without segments have no say in how it goes');
 	is($stack->sql("SELECT sum(value) FROM jobsched.metrics() WHERE name = 'jobsched_scheduler_up'"), '3', 'and are not down');
 	$stack->guc('jobsched.segments' => undef);

@@ -29,7 +29,7 @@ sub submit
 sub wait_for_unconfirmed
 {
 	my ($n) = @_;
-	return $stack->wait_for_sql("SELECT sum(published) - sum(confirmed) >= $n FROM jobsched.scheduler_status()", 't', 30);
+	return $stack->wait_for_sql("SELECT sum(published) - sum(confirmed) >= $n FROM jobsched.scheduler_status()", 't');
 }
 
 submit(2000);
