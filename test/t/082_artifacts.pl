@@ -56,7 +56,7 @@ sub tool_start
 	my ($env, @command) = @_;
 	local %ENV = (%ENV, %{$env});
 	my $out = '';
-	my $handle = IPC::Run::start([ $tool, @command ], '>', \$out, '2>&1', IPC::Run::timeout($hangs));
+	my $handle = IPC::Run::start([ $tool, @command ], '>', \$out, '2>&1', init => sub { chdir $dir }, IPC::Run::timeout($hangs));    # there it ends with the stack
 	return sub { $handle->finish; chomp $out; return $out };
 }
 
