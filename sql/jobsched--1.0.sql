@@ -3003,9 +3003,11 @@ DECLARE
 	at timestamptz := clock_timestamp();
 BEGIN
 	RETURN json_build_object('workers', (
+		WITH running AS MATERIALIZED (
+			SELECT d.worker, count(*) AS runs FROM jobsched._in_flight() d CROSS JOIN LATERAL generate_series(1, cardinality(d.job_ids)) AS u(n)
+			WHERE d.status = 'claimed' AND (d.done >> (u.n - 1)) & 1 = 0 GROUP BY 1)
 		SELECT coalesce(json_agg(json_build_object('id', x.id, 'worker_id', x.worker_id, 'state', x.now, 'queues', x.queues, 'slots', x.slots,
-			'running', (SELECT count(*) FROM jobsched._in_flight() d CROSS JOIN LATERAL generate_series(1, cardinality(d.job_ids)) AS u(n)
-				WHERE d.worker = x.id AND d.status = 'claimed' AND (d.done >> (u.n - 1)) & 1 = 0),
+			'running', coalesce((SELECT r.runs FROM running r WHERE r.worker = x.id), 0),
 			'started_at', jobsched._iso(x.started_at), 'last_seen', jobsched._iso(x.last_seen),
 			'silent_seconds', greatest(extract(epoch FROM at - x.last_seen), 0)::float8, 'load', x.load, 'info', x.info) ORDER BY x.place, x.last_seen DESC, x.id), '[]')
 		FROM (SELECT w.*, v.now, array_position('{live,silent,stopped}'::text[], v.now) AS place
@@ -3240,10 +3242,10 @@ BEGIN
 	UNION ALL
 	SELECT 'queues', '{}', many
 	UNION ALL
-	SELECT 'runs_in_flight', jsonb_build_object('state', s.state), coalesce(sum(d.runs), 0)
+	SELECT 'runs_in_flight', jsonb_build_object('state', s.state), coalesce(d.runs, 0)
 	FROM (VALUES ('queued'), ('claimed')) s(state)
-	LEFT JOIN LATERAL (SELECT count(*)::float8 AS runs FROM jobsched._in_flight() d CROSS JOIN LATERAL generate_series(1, cardinality(d.job_ids)) AS u(n)
-		WHERE d.status = s.state AND (d.done >> (u.n - 1)) & 1 = 0) d ON true GROUP BY s.state
+	LEFT JOIN (SELECT d.status, count(*)::float8 AS runs FROM jobsched._in_flight() d CROSS JOIN LATERAL generate_series(1, cardinality(d.job_ids)) AS u(n)
+		WHERE (d.done >> (u.n - 1)) & 1 = 0 GROUP BY 1) d ON d.status = s.state
 	UNION ALL
 	SELECT 'workers', jsonb_build_object('state', s.state), count(w.id)
 	FROM (VALUES ('live'), ('silent'), ('stopped')) s(state)

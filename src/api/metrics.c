@@ -78,15 +78,10 @@ metrics_answered(struct metrics *m, const struct exchange *x, int status)
 {
 	struct route_count *route = &m->routes[x->route ? x->route - api_routes : m->n_routes];
 	double seconds = (double) (clock_boottime_us() - x->started_us) / CLOCK_US_PER_SECOND;
-	int bucket = 0;
 
 	count(route->statuses, status);
-	if (x->waited)
-		return;
-	while (bucket < BUCKETS - 1 && seconds > limits[bucket])
-		bucket++;
-	route->buckets[bucket]++;
-	route->seconds += seconds;
+	if (!x->waited)
+		prometheus_observe(route->buckets, limits, BUCKETS, &route->seconds, seconds);
 }
 
 void
@@ -110,16 +105,6 @@ route_labels(int route, const struct metrics *m, char *out, size_t size)
 		        api_routes[route].path);
 }
 
-static bool
-was_timed(const struct route_count *route)
-{
-	for (int i = 0; i < BUCKETS; i++) {
-		if (route->buckets[i])
-			return true;
-	}
-	return false;
-}
-
 static void
 requests(FILE *out, const struct metrics *m)
 {
@@ -140,9 +125,8 @@ requests(FILE *out, const struct metrics *m)
 	        "From a whole request to its answer; without those that wait for a job to end.");
 	for (int r = 0; r <= m->n_routes; r++) {
 		route_labels(r, m, labels, sizeof(labels));
-		if (was_timed(&m->routes[r]))
-			prometheus_histogram(out, P "request_seconds", labels, m->routes[r].buckets, limits, BUCKETS,
-			        m->routes[r].seconds);
+		prometheus_histogram(out, P "request_seconds", labels, m->routes[r].buckets, limits, BUCKETS,
+		        m->routes[r].seconds);
 	}
 	prometheus_head(out, P "refused_total", "counter",
 	        "Requests that never came to a route: no HTTP, too large, too slow.");

@@ -253,26 +253,27 @@ output_pages(struct cli *cli, const struct query *query, int nparams, const char
 	return good ? CLI_OK : CLI_FAILED;
 }
 
-enum cli_exit
-output_query(struct cli *cli, const struct query *query, int nparams, const char *const *params)
+static enum cli_exit
+output(struct cli *cli, const struct query *query, int nparams, const char *const *params,
+        void (*print)(const struct cli *cli, PGresult *result))
 {
 	PGresult *result = database_query(cli, cli->json ? query->json : query->table, nparams, params);
 
 	if (!result)
 		return CLI_FAILED;
-	output_rows(cli, result);
+	print(cli, result);
 	PQclear(result);
 	return CLI_OK;
 }
 
 enum cli_exit
+output_query(struct cli *cli, const struct query *query, int nparams, const char *const *params)
+{
+	return output(cli, query, nparams, params, output_rows);
+}
+
+enum cli_exit
 output_one(struct cli *cli, const struct query *query, int nparams, const char *const *params)
 {
-	PGresult *result = database_query(cli, cli->json ? query->json : query->table, nparams, params);
-
-	if (!result)
-		return CLI_FAILED;
-	output_record(cli, result);
-	PQclear(result);
-	return CLI_OK;
+	return output(cli, query, nparams, params, output_record);
 }

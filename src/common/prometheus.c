@@ -40,11 +40,26 @@ prometheus_label(FILE *out, const char *name, const char *value)
 }
 
 void
+prometheus_observe(uint64_t *buckets, const double *limits, int n, double *sum, double value)
+{
+	int bucket = 0;
+
+	while (bucket < n - 1 && value > limits[bucket])
+		bucket++;
+	buckets[bucket]++;
+	*sum += value;
+}
+
+void
 prometheus_histogram(FILE *out, const char *name, const char *labels, const uint64_t *buckets, const double *limits,
         int n, double sum)
 {
-	uint64_t all = 0;
+	uint64_t count = 0, all = 0;
 
+	for (int i = 0; i < n; i++)
+		count += buckets[i];
+	if (count == 0)
+		return;
 	for (int i = 0; i < n; i++) {
 		all += buckets[i];
 		fprintf(out, "%s_bucket{%s,le=\"", name, labels);

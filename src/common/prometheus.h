@@ -17,9 +17,12 @@ void prometheus_gauge(FILE *out, const char *name, const char *help, double valu
 /* label="value", escaped as the format wants it. */
 void prometheus_label(FILE *out, const char *name, const char *value);
 
+/* Puts a value into the one of n buckets that it belongs to, and adds it to *sum.  limits: the upper limits of all but the last. */
+void prometheus_observe(uint64_t *buckets, const double *limits, int n, double *sum, double value);
+
 /*
- * The lines of a histogram; labels is what they have in common, without braces.  buckets: n counts, each for itself and not yet
- * added up; limits: the upper limits of all but the last.
+ * The lines of a histogram, none when nothing was observed; labels is what they have in common, without braces.  buckets: as
+ * prometheus_observe() fills them, not yet added up.
  */
 void prometheus_histogram(FILE *out, const char *name, const char *labels, const uint64_t *buckets, const double *limits,
         int n, double sum);

@@ -47,15 +47,10 @@ metrics_recorded_locked(struct metrics *m, const struct run *run)
 {
 	struct metrics_task *task = &m->tasks[run->task >= 0 ? run->task : m->ntasks - 1];
 	double seconds = (double) (run->ended_us - run->started_us) / 1e6;
-	int bucket = 0;
 
 	task->ended[run->out.end]++;
-	if (run->started_us == 0)
-		return;
-	while (bucket < METRICS_BUCKETS - 1 && seconds > limits[bucket])
-		bucket++;
-	task->buckets[bucket]++;
-	task->seconds += seconds;
+	if (run->started_us != 0)
+		prometheus_observe(task->buckets, limits, METRICS_BUCKETS, &task->seconds, seconds);
 }
 
 void
@@ -104,16 +99,6 @@ task_labels(const struct metrics *m, int task)
 	return text;
 }
 
-static bool
-was_observed(const struct metrics_task *task)
-{
-	for (int i = 0; i < METRICS_BUCKETS; i++) {
-		if (task->buckets[i])
-			return true;
-	}
-	return false;
-}
-
 static void
 tasks(FILE *out, const struct metrics *m)
 {
@@ -130,7 +115,7 @@ tasks(FILE *out, const struct metrics *m)
 	prometheus_head(out, P "run_seconds", "histogram", "How long tasks ran, of attempts whose end was recorded.");
 	for (int t = 0; t < m->ntasks; t++) {
 		const struct metrics_task *task = &m->tasks[t];
-		char *labels = was_observed(task) ? task_labels(m, t) : NULL;
+		char *labels = task_labels(m, t);
 
 		if (labels)
 			prometheus_histogram(out, P "run_seconds", labels, task->buckets, limits, METRICS_BUCKETS, task->seconds);
