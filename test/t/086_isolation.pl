@@ -130,7 +130,7 @@ subtest 'processes that serve many runs' => sub {
 	all_end([ 'leaves an alarm', do_it('leave an alarm'), { status => 'succeeded' } ]);
 	sleep 1.3;    # the alarm's second
 	is($pid->(), $last, 'which does not end the process while it waits');
-	all_end(map { [ "a run of 0.8 s CPU time, the $_", do_it('work'), { status => 'succeeded' } ] } 'first', 'second', 'third');
+	all_end(map { [ "a run of 0.6 s CPU time, the $_", do_it('work'), { status => 'succeeded' } ] } 'first', 'second', 'third');
 	is($pid->(), $last, 'in the same process');
 	all_end([ 'each run has its CPU time', do_it('loop'), { status => 'failed', reason => 'cpu_limit' } ]);
 	isnt($pid->(), $last, 'and when it is used up the process ends');
